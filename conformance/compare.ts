@@ -1,9 +1,7 @@
 /** Comparison of a tensor with its reference within the case's tolerance. */
-import type { Tensor } from "nijimi/tensor";
+import { toFloat64, type Tensor } from "nijimi/tensor";
 import type { Comparison, Tolerance } from "./case.ts";
-
-/** Numbers of a tensor as float64 (half types converted). */
-export type ToFloat64 = (tensor: Tensor) => Float64Array;
+import { ruleFor } from "./tolerance.ts";
 
 /**
  * Compares `got` with `expected`: |got − expected| ≤ atol + rtol·|expected| for floats, exactly for integers.
@@ -34,4 +32,50 @@ export function compareNumbers(
   }
   if (worst < 0) return { name, error, passed: true };
   return { name, error, passed: false, message: `at ${worst}: got ${got[worst]}, expected ${expected[worst]}` };
+}
+
+/**
+ * Compares tensors of any dtype by the case's rule for `name` (see `tolerance.ts`). Shapes must be equal;
+ * where integers or booleans are expected, values must be equal too.
+ *
+ * @param tolerance the case's `tolerance` field as it is in the JSON
+ */
+export function compareTensors(name: string, got: Tensor, expected: Tensor, tolerance: unknown): Comparison {
+  if (got.shape.length !== expected.shape.length || got.shape.some((dim, i) => dim !== expected.shape[i]))
+    return { name, error: Infinity, passed: false, message: `shape [${got.shape}], expected [${expected.shape}]` };
+  if (isInteger(expected)) return compareExactly(name, got, expected);
+  const reference = toFloat64(expected);
+  const values = toFloat64(got);
+  const { atol, rtol, informative, outliers } = ruleFor(name, tolerance, maxAbs(reference));
+  const comparison = compareNumbers(name, values, reference, { atol, rtol });
+  if (informative) return { name, error: 0, passed: true };
+  if (!comparison.passed || outliers === undefined) return comparison;
+  const beyond = reference.reduce((n, b, i) => n + (Math.abs(values[i] - b) > outliers.beyond ? 1 : 0), 0);
+  if (beyond <= outliers.share * reference.length) return comparison;
+  const message = `${beyond} of ${reference.length} values differ by more than ${outliers.beyond}`;
+  return { ...comparison, passed: false, message };
+}
+
+function isInteger({ dtype }: Tensor): boolean {
+  return dtype === "bool" || /^u?int/.test(dtype);
+}
+
+/** Equality without rounding, also beyond 2^53. */
+function compareExactly(name: string, got: Tensor, expected: Tensor): Comparison {
+  const values = isInteger(got) ? got.data : toFloat64(got);
+  let error = 0;
+  let first = -1;
+  for (let i = 0; i < expected.data.length; i++) {
+    // == compares a bigint with a number by value.
+    // oxlint-disable-next-line eqeqeq
+    if (values[i] == expected.data[i]) continue;
+    if (first < 0) first = i;
+    error = Math.max(error, Math.abs(Number(values[i]) - Number(expected.data[i])) || 1);
+  }
+  if (first < 0) return { name, error: 0, passed: true };
+  return { name, error, passed: false, message: `at ${first}: got ${values[first]}, expected ${expected.data[first]}` };
+}
+
+function maxAbs(values: Float64Array): number {
+  return values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
 }

@@ -1,2 +1,3 @@
+export * from "./convert.ts";
 export * from "./dtype.ts";
 export * from "./tensor.ts";
