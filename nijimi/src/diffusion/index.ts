@@ -1,0 +1,2 @@
+/** Schedules, parameterisations, losses, likelihoods and samplers of diffusion models. */
+export * from "./schedules/index.ts";
