@@ -1,2 +1,7 @@
+export * from "./checkpoint.ts";
+export * from "./files/byte-source.ts";
+export * from "./files/folder.ts";
+export * from "./files/http-source.ts";
+export * from "./files/open-source.ts";
 export * from "./json.ts";
 export * from "./safetensors.ts";

@@ -52,7 +52,12 @@ const ESCAPES: Readonly<Record<string, string>> = {
  */
 export function parseJson(text: string, options: JsonOptions = {}): JsonValue {
   const { nonFinite = false, duplicateKeys = "last", maxDepth = 128, name = "JSON" } = options;
-  const words: Record<string, JsonValue> = { __proto__: null, true: true, false: false, null: null };
+  const words: Record<string, JsonValue> = {
+    __proto__: null,
+    true: true,
+    false: false,
+    null: null,
+  };
   if (nonFinite) Object.assign(words, { NaN: NaN, Infinity: Infinity, "-Infinity": -Infinity });
   let at = 0;
 
@@ -60,7 +65,10 @@ export function parseJson(text: string, options: JsonOptions = {}): JsonValue {
     const before = text.slice(0, at);
     const line = before.split("\n").length;
     const column = at - before.lastIndexOf("\n");
-    throw new NijimiError("format", `${name} is not valid JSON: ${problem} at line ${line}, column ${column}.`);
+    throw new NijimiError(
+      "format",
+      `${name} is not valid JSON: ${problem} at line ${line}, column ${column}.`,
+    );
   }
 
   function match(pattern: RegExp): string {
@@ -107,10 +115,10 @@ export function parseJson(text: string, options: JsonOptions = {}): JsonValue {
   function array(depth: number): JsonValue[] {
     const items: JsonValue[] = [];
     expect("[");
-    if (peek() === "]") return at++, items;
+    if (peek() === "]") return (at++, items);
     for (;;) {
       items.push(value(depth + 1));
-      if (peek() === "]") return at++, items;
+      if (peek() === "]") return (at++, items);
       expect(",");
     }
   }
@@ -118,14 +126,15 @@ export function parseJson(text: string, options: JsonOptions = {}): JsonValue {
   function object(depth: number): JsonObject {
     const members = Object.create(null) as JsonObject;
     expect("{");
-    if (peek() === "}") return at++, members;
+    if (peek() === "}") return (at++, members);
     for (;;) {
       if (peek() !== '"') fail("expected a name in quotes");
       const key = string();
-      if (duplicateKeys === "refuse" && key in members) fail(`the name ${JSON.stringify(key)} is there twice`);
+      if (duplicateKeys === "refuse" && key in members)
+        fail(`the name ${JSON.stringify(key)} is there twice`);
       expect(":");
       members[key] = value(depth + 1);
-      if (peek() === "}") return at++, members;
+      if (peek() === "}") return (at++, members);
       expect(",");
     }
   }
@@ -140,7 +149,7 @@ export function parseJson(text: string, options: JsonOptions = {}): JsonValue {
       result += text.slice(at, special.index);
       at = special.index + 1;
       if (special[0] === '"') return result;
-      if (special[0] !== "\\") return at--, fail("a control character in a string");
+      if (special[0] !== "\\") return (at--, fail("a control character in a string"));
       result += escape();
     }
   }

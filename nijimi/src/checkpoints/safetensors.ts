@@ -65,7 +65,10 @@ export interface SafetensorsPlan {
  * @example
  * const { "conv_in.weight": weight } = parseSafetensors(await readFile("unet.safetensors"));
  */
-export function parseSafetensors(bytes: Uint8Array, name = "safetensors file"): Record<string, Tensor> {
+export function parseSafetensors(
+  bytes: Uint8Array,
+  name = "safetensors file",
+): Record<string, Tensor> {
   const headerBytes = safetensorsHeaderLength(bytes, bytes.length, name);
   const header = bytes.subarray(LENGTH_FIELD_BYTES, LENGTH_FIELD_BYTES + headerBytes);
   const plan = planSafetensors(header, bytes.length, name);
@@ -84,12 +87,17 @@ export function parseSafetensors(bytes: Uint8Array, name = "safetensors file"): 
  * @param fileSize bytes of the whole file
  */
 export function safetensorsHeaderLength(start: Uint8Array, fileSize: number, name: string): number {
-  const refuse = (problem: string) => new NijimiError("format", `${name} is not valid safetensors: ${problem}.`);
+  const refuse = (problem: string) =>
+    new NijimiError("format", `${name} is not valid safetensors: ${problem}.`);
   if (fileSize < LENGTH_FIELD_BYTES || start.length < LENGTH_FIELD_BYTES)
-    throw refuse(`${fileSize} bytes are too few for the header's length; the file is empty or cut short`);
+    throw refuse(
+      `${fileSize} bytes are too few for the header's length; the file is empty or cut short`,
+    );
   const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
   if (length > BigInt(fileSize - LENGTH_FIELD_BYTES))
-    throw refuse(`its header should have ${length} bytes, the whole file has ${fileSize}; it is cut short or of another format`);
+    throw refuse(
+      `its header should have ${length} bytes, the whole file has ${fileSize}; it is cut short or of another format`,
+    );
   if (length > BigInt(MAX_HEADER_BYTES))
     throw refuse(`its header should have ${length} bytes, at most ${MAX_HEADER_BYTES} are allowed`);
   if (length < 2n) throw refuse(`its header has ${length} bytes, at least "{}" is needed`);
@@ -102,47 +110,74 @@ export function safetensorsHeaderLength(start: Uint8Array, fileSize: number, nam
  * @param header the JSON bytes after the length field
  * @param fileSize bytes of the whole file
  */
-export function planSafetensors(header: Uint8Array, fileSize: number, name = "safetensors file"): SafetensorsPlan {
+export function planSafetensors(
+  header: Uint8Array,
+  fileSize: number,
+  name = "safetensors file",
+): SafetensorsPlan {
   const { __metadata__: metadata, ...tensors } = parseHeader(header, name);
   const dataOffset = LENGTH_FIELD_BYTES + header.length;
   const entries = Object.create(null) as Record<string, SafetensorsEntry>;
-  for (const key of Object.keys(tensors)) entries[key] = parseEntry(tensors[key], dataOffset, `${name}: tensor ${JSON.stringify(key)}`);
+  for (const key of Object.keys(tensors))
+    entries[key] = parseEntry(tensors[key], dataOffset, `${name}: tensor ${JSON.stringify(key)}`);
   checkCoverage(entries, dataOffset, fileSize, name);
   return { metadata: parseMetadata(metadata, name), entries };
 }
 
 function parseHeader(header: Uint8Array, name: string): Record<string, JsonValue> {
-  if (header[0] !== 0x7b) throw new NijimiError("format", `${name} is not valid safetensors: its header must begin with "{".`);
-  return parseJsonObject(decodeUtf8(header, name), { duplicateKeys: "refuse", maxDepth: 8, name: `The header of ${name}` });
+  if (header[0] !== 0x7b)
+    throw new NijimiError(
+      "format",
+      `${name} is not valid safetensors: its header must begin with "{".`,
+    );
+  return parseJsonObject(decodeUtf8(header, name), {
+    duplicateKeys: "refuse",
+    maxDepth: 8,
+    name: `The header of ${name}`,
+  });
 }
 
 function decodeUtf8(bytes: Uint8Array, name: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    throw new NijimiError("format", `${name} is not valid safetensors: its header is not UTF-8.`, { cause });
+    throw new NijimiError("format", `${name} is not valid safetensors: its header is not UTF-8.`, {
+      cause,
+    });
   }
 }
 
 function parseMetadata(metadata: JsonValue | undefined, name: string): Record<string, string> {
   if (metadata === undefined) return {};
-  if (!isJsonObject(metadata) || !Object.values(metadata).every((value) => typeof value === "string"))
-    throw new NijimiError("format", `${name} is not valid safetensors: "__metadata__" must be an object of strings.`);
+  if (
+    !isJsonObject(metadata) ||
+    !Object.values(metadata).every((value) => typeof value === "string")
+  )
+    throw new NijimiError(
+      "format",
+      `${name} is not valid safetensors: "__metadata__" must be an object of strings.`,
+    );
   return metadata as Record<string, string>;
 }
 
 function parseEntry(entry: JsonValue, dataOffset: number, where: string): SafetensorsEntry {
   const refuse = (problem: string) => new NijimiError("format", `${where} ${problem}.`);
-  if (!isJsonObject(entry)) throw refuse(`must be described by an object; got ${JSON.stringify(entry)}`);
+  if (!isJsonObject(entry))
+    throw refuse(`must be described by an object; got ${JSON.stringify(entry)}`);
   const { dtype: dtypeName, shape, data_offsets: offsets } = entry;
   const dtype = parseDType(dtypeName, where);
-  if (!isSizes(shape)) throw refuse(`has the shape ${JSON.stringify(shape)}; expected whole numbers ≥ 0`);
+  if (!isSizes(shape))
+    throw refuse(`has the shape ${JSON.stringify(shape)}; expected whole numbers ≥ 0`);
   if (!isSizes(offsets) || offsets.length !== 2 || offsets[0] > offsets[1])
-    throw refuse(`has the data_offsets ${JSON.stringify(offsets)}; expected [begin, end] with 0 ≤ begin ≤ end`);
+    throw refuse(
+      `has the data_offsets ${JSON.stringify(offsets)}; expected [begin, end] with 0 ≤ begin ≤ end`,
+    );
   const length = offsets[1] - offsets[0];
   // Products beyond 2^53 are inexact, but then far from any length a file can have.
   if (sizeOf(shape) * bytesPerElement(dtype) !== length)
-    throw refuse(`has ${length} bytes; its shape [${shape}] and dtype ${dtype} need ${sizeOf(shape) * bytesPerElement(dtype)}`);
+    throw refuse(
+      `has ${length} bytes; its shape [${shape}] and dtype ${dtype} need ${sizeOf(shape) * bytesPerElement(dtype)}`,
+    );
   return { dtype, shape, offset: dataOffset + offsets[0], length };
 }
 
@@ -150,24 +185,44 @@ function parseDType(name: JsonValue | undefined, where: string): DType {
   const dtype = typeof name === "string" ? DTYPES_BY_NAME.get(name) : undefined;
   if (dtype) return dtype;
   const accepted = [...DTYPES_BY_NAME.keys()].join(", ");
-  throw new NijimiError("format", `${where} has the dtype ${JSON.stringify(name)}; accepted: ${accepted}.`);
+  throw new NijimiError(
+    "format",
+    `${where} has the dtype ${JSON.stringify(name)}; accepted: ${accepted}.`,
+  );
 }
 
 function isSizes(value: JsonValue | undefined): value is number[] {
-  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && (item as number) >= 0);
+  return (
+    Array.isArray(value) &&
+    value.every((item) => Number.isSafeInteger(item) && (item as number) >= 0)
+  );
 }
 
 /** Every byte after the header belongs to exactly one tensor. */
-function checkCoverage(entries: Readonly<Record<string, SafetensorsEntry>>, start: number, fileSize: number, name: string): void {
-  const refuse = (problem: string) => new NijimiError("format", `${name} is not valid safetensors: ${problem}.`);
+function checkCoverage(
+  entries: Readonly<Record<string, SafetensorsEntry>>,
+  start: number,
+  fileSize: number,
+  name: string,
+): void {
+  const refuse = (problem: string) =>
+    new NijimiError("format", `${name} is not valid safetensors: ${problem}.`);
   let end = start;
-  for (const [key, entry] of Object.entries(entries).sort(([, a], [, b]) => a.offset - b.offset || a.length - b.length)) {
-    if (entry.offset < end) throw refuse(`tensor ${JSON.stringify(key)} overlaps the one before it`);
-    if (entry.offset > end) throw refuse(`${entry.offset - end} bytes before tensor ${JSON.stringify(key)} belong to no tensor`);
+  for (const [key, entry] of Object.entries(entries).sort(
+    ([, a], [, b]) => a.offset - b.offset || a.length - b.length,
+  )) {
+    if (entry.offset < end)
+      throw refuse(`tensor ${JSON.stringify(key)} overlaps the one before it`);
+    if (entry.offset > end)
+      throw refuse(
+        `${entry.offset - end} bytes before tensor ${JSON.stringify(key)} belong to no tensor`,
+      );
     end = entry.offset + entry.length;
   }
-  if (end > fileSize) throw refuse(`its tensors end at byte ${end}, the file has ${fileSize}; it is cut short`);
-  if (end < fileSize) throw refuse(`${fileSize - end} bytes after the last tensor belong to no tensor`);
+  if (end > fileSize)
+    throw refuse(`its tensors end at byte ${end}, the file has ${fileSize}; it is cut short`);
+  if (end < fileSize)
+    throw refuse(`${fileSize - end} bytes after the last tensor belong to no tensor`);
 }
 
 /** A header and the tensors in the order in which their bytes follow it. */
@@ -192,17 +247,23 @@ export function layoutSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): SafetensorsLayout {
   const order = Object.keys(tensors).sort(
-    (a, b) => bytesPerElement(tensors[b].dtype) - bytesPerElement(tensors[a].dtype) || (a < b ? -1 : 1),
+    (a, b) =>
+      bytesPerElement(tensors[b].dtype) - bytesPerElement(tensors[a].dtype) || (a < b ? -1 : 1),
   );
   const members: string[] = [];
   if (Object.keys(metadata).length > 0) members.push(`"__metadata__":${JSON.stringify(metadata)}`);
   let offset = 0;
   for (const key of order) {
     if (key === "__metadata__")
-      throw new NijimiError("option", 'A tensor cannot be called "__metadata__" in a safetensors file; rename it.');
+      throw new NijimiError(
+        "option",
+        'A tensor cannot be called "__metadata__" in a safetensors file; rename it.',
+      );
     const { dtype, shape } = tensors[key];
     const end = offset + sizeOf(shape) * bytesPerElement(dtype);
-    members.push(`${JSON.stringify(key)}:${JSON.stringify({ dtype: DTYPE_NAMES[dtype], shape, data_offsets: [offset, end] })}`);
+    members.push(
+      `${JSON.stringify(key)}:${JSON.stringify({ dtype: DTYPE_NAMES[dtype], shape, data_offsets: [offset, end] })}`,
+    );
     offset = end;
   }
   const header = encodeHeader(`{${members.join(",")}}`);
