@@ -72,7 +72,8 @@ export interface MakeBetasOptions extends BetaOptions {
  * @throws NijimiError `option` for an unknown schedule, a number of steps < 1 or betas outside [0,
  *   1]
  * @example
- * const betas = makeBetas({ schedule: "scaled-linear", betaStart: 0.00085, betaEnd: 0.012 }); // Stable Diffusion's
+ * // Stable Diffusion's
+ * const betas = makeBetas({ schedule: "scaled-linear", betaStart: 0.00085, betaEnd: 0.012 });
  */
 export function makeBetas({
   schedule = "linear",

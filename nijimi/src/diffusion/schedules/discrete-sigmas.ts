@@ -33,7 +33,7 @@ export function discreteSigmas(sigmas: ArrayLike<number>): DiscreteSigmas {
   for (let t = 0; t < sigmas.length; t++) {
     if (sigmas[t] > (t === 0 ? 0 : sigmas[t - 1]) && sigmas[t] < Infinity) continue;
     const hint =
-      sigmas[t] === Infinity ? " A schedule of zero terminal SNR needs minAlphaBar." : "";
+      sigmas[t] === Infinity ? " A schedule of zero terminal SNR needs terminalAlphaBar." : "";
     throw new NijimiError(
       "option",
       `discreteSigmas: noise levels must be finite, positive and increasing; got ${sigmas[t]} at timestep ${t}.${hint}`,
@@ -46,15 +46,16 @@ export function discreteSigmas(sigmas: ArrayLike<number>): DiscreteSigmas {
 /**
  * The table of a variance-preserving process.
  *
- * @param options `minAlphaBar` replaces smaller ᾱ, so that a schedule of zero terminal SNR has a
- *   last level; diffusers uses 2⁻²⁴. @default 0
+ * @param options `terminalAlphaBar` stands in for a last ᾱ of 0, so that a schedule of zero
+ *   terminal SNR has a last level; diffusers uses 2⁻²⁴ (σ = 4096). Without it such a schedule is
+ *   refused.
  */
 export function discreteSigmasOf(
   alphasCumprod: ArrayLike<number>,
-  { minAlphaBar = 0 } = {},
+  { terminalAlphaBar = 0 } = {},
 ): DiscreteSigmas {
   return discreteSigmas(
-    Float64Array.from(alphasCumprod, (a) => sigmaOfAlphaBar(Math.max(a, minAlphaBar))),
+    Float64Array.from(alphasCumprod, (a) => sigmaOfAlphaBar(a || terminalAlphaBar)),
   );
 }
 

@@ -8,6 +8,7 @@ export * from "./discrete-sigmas.ts";
 export * from "./flow-shift.ts";
 export * from "./log-snr.ts";
 export * from "./respacing.ts";
+export * from "./sde.ts";
 export * from "./sigma-schedules.ts";
 export * from "./sigmas-align-your-steps.ts";
 export * from "./sigmas-beta.ts";

@@ -37,7 +37,8 @@ export interface SpacedTimestepsOptions {
  * - trailing: T−1 and down in strides of T/steps: never reaches 0
  *
  * @example
- * spacedTimesteps({ spacing: "leading", trainSteps: 1000, steps: 50, stepsOffset: 1 }); // 981, 961, …, 1
+ * spacedTimesteps({ spacing: "leading", trainSteps: 1000, steps: 50, stepsOffset: 1 });
+ * // 981, 961, …, 1
  */
 export function spacedTimesteps({
   spacing,
@@ -48,7 +49,8 @@ export function spacedTimesteps({
   dropLast = false,
 }: SpacedTimestepsOptions): Float64Array {
   checkSteps("spacedTimesteps", trainSteps, { name: "trainSteps" });
-  checkSteps("spacedTimesteps", steps, { maximum: trainSteps });
+  const spare = dropLast && spacing !== "trailing" ? 1 : 0;
+  checkSteps("spacedTimesteps", steps, { maximum: trainSteps - spare });
   const rounded = (value: number) => (round ? roundHalfEven(value) : value);
   const count = dropLast ? steps + 1 : steps;
   switch (spacing) {
@@ -64,7 +66,9 @@ export function spacedTimesteps({
         .slice(0, steps);
     }
     case "trailing":
-      return arange(trainSteps, 0, -trainSteps / steps).map((t) => roundHalfEven(t) - 1);
+      return arange(trainSteps, 0, -trainSteps / steps)
+        .map((t) => roundHalfEven(t) - 1)
+        .slice(0, steps); // rounding of the stride may give one timestep too many
     default:
       throw unknownName("timestep spacing", String(spacing), TIMESTEP_SPACINGS);
   }
