@@ -1,0 +1,191 @@
+/**
+ * Simplification of a graph, one walk from inputs to outputs: dead code is never reached, equal expressions
+ * become one (hash-consing), small constants are folded, identities are removed, and an attention whose
+ * probabilities are computed anyway (for its gradient) reuses them.
+ */
+import type { Tensor } from "../tensor/tensor.ts";
+import { attentionProbabilities } from "./decompose.ts";
+import { dimKey, sameShape, showShape } from "./dim.ts";
+import { fold } from "./fold.ts";
+import { constant, matmul } from "./ops.ts";
+import {
+  isPrimitive,
+  type PrimitiveAttributes,
+  type PrimitiveName,
+  type Sym,
+} from "./primitives.ts";
+import type { Graph } from "./trace.ts";
+import { topologicalOrder } from "./traverse.ts";
+
+/** The same graph with less to compute. Inputs stay declared, even unused ones. */
+export function simplify(graph: Graph): Graph {
+  const table = new Interner();
+  const rebuilt = new Map<Sym, Sym>();
+  for (const input of graph.inputs) rebuilt.set(input, table.intern(input));
+  for (const sym of topologicalOrder(graph.outputs.map(({ value }) => value))) {
+    if (rebuilt.has(sym)) continue;
+    const inputs = sym.inputs.map((input) => rebuilt.get(input) as Sym);
+    rebuilt.set(sym, table.intern(rewrite({ ...sym, inputs })));
+  }
+  const outputs = graph.outputs.map(({ name, value }) => ({
+    name,
+    value: rebuilt.get(value) as Sym,
+  }));
+  return { inputs: graph.inputs, outputs: shareAttention(outputs, table) };
+}
+
+/** One symbol per expression. */
+class Interner {
+  readonly #known = new Map<string, Sym>();
+  readonly #ids = new Map<Sym, number>();
+  readonly #tensors = new Map<Tensor, number>();
+
+  intern(sym: Sym): Sym {
+    if (this.#ids.has(sym)) return sym;
+    const key = this.key(sym);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    this.#known.set(key, sym);
+    this.#ids.set(sym, this.#ids.size);
+    return sym;
+  }
+
+  /** The interned symbol equal to `sym`, whose inputs may not be interned; undefined when there is none. */
+  find(sym: Sym): Sym | undefined {
+    if (this.#ids.has(sym)) return sym;
+    const inputs: Sym[] = [];
+    for (const input of sym.inputs) {
+      const found = this.find(input);
+      if (found === undefined) return undefined;
+      inputs.push(found);
+    }
+    const candidate = rewrite({ ...sym, inputs });
+    return this.#ids.has(candidate) ? candidate : this.#known.get(this.key(candidate));
+  }
+
+  private key(sym: Sym): string {
+    const inputs = sym.inputs.map((input) => this.#ids.get(input)).join(",");
+    const attributes = isPrimitive(sym, "constant")
+      ? this.constantKey(sym.attributes.value)
+      : attributeKey(sym.attributes);
+    return `${sym.primitive}(${inputs})${attributes}`;
+  }
+
+  private constantKey(value: Tensor): string {
+    if (value.data.length <= 16)
+      return `${value.dtype}[${value.shape}]{${Array.from(value.data as ArrayLike<number>, showNumber)}}`;
+    const id = this.#tensors.get(value) ?? this.#tensors.size;
+    this.#tensors.set(value, id);
+    return `#${id}`;
+  }
+}
+
+function showNumber(value: number | bigint): string {
+  return Object.is(value, -0) ? "-0" : String(value);
+}
+
+function attributeKey(attributes: PrimitiveAttributes[PrimitiveName]): string {
+  return JSON.stringify(attributes, (_, value: unknown) =>
+    typeof value === "object" && value !== null && "terms" in value && "key" in value
+      ? value.key
+      : value,
+  );
+}
+
+/** One step of local rewriting; inputs are already rewritten. */
+function rewrite(sym: Sym): Sym {
+  if (isPrimitive(sym, "stopGradient")) return sym.inputs[0];
+  const folded = fold(sym);
+  if (folded !== undefined) return constant(folded);
+  return removeIdentity(sym) ?? sym;
+}
+
+function removeIdentity(sym: Sym): Sym | undefined {
+  const [a, b] = sym.inputs;
+  if (isPrimitive(sym, "add"))
+    return isFilledWith(b, 0) && keeps(a, sym)
+      ? a
+      : isFilledWith(a, 0) && keeps(b, sym)
+        ? b
+        : undefined;
+  if (isPrimitive(sym, "sub")) return isFilledWith(b, 0) && keeps(a, sym) ? a : undefined;
+  if (isPrimitive(sym, "mul"))
+    return isFilledWith(b, 1) && keeps(a, sym)
+      ? a
+      : isFilledWith(a, 1) && keeps(b, sym)
+        ? b
+        : undefined;
+  if (isPrimitive(sym, "div")) return isFilledWith(b, 1) && keeps(a, sym) ? a : undefined;
+  if (isPrimitive(sym, "neg") && isPrimitive(a, "neg")) return a.inputs[0];
+  if (isPrimitive(sym, "reshape")) {
+    const source = isPrimitive(a, "reshape") ? a.inputs[0] : a;
+    if (sameShape(source.shape, sym.shape)) return source;
+    return source === a ? undefined : { ...sym, inputs: [source] };
+  }
+  if (isPrimitive(sym, "transpose")) {
+    const { permutation } = sym.attributes;
+    if (permutation.every((axis, i) => axis === i)) return a;
+    if (!isPrimitive(a, "transpose")) return undefined;
+    const inner = a.attributes.permutation;
+    const composed: Sym<"transpose"> = {
+      ...sym,
+      inputs: [a.inputs[0]],
+      attributes: { permutation: permutation.map((axis) => inner[axis]) },
+    };
+    return composed.attributes.permutation.every((axis, i) => axis === i) ? a.inputs[0] : composed;
+  }
+  if (isPrimitive(sym, "expand") && sameShape(a.shape, sym.shape)) return a;
+  if (isPrimitive(sym, "slice")) {
+    const { axis, start, end, step } = sym.attributes;
+    if (step === 1 && start === 0 && dimKey(end) === dimKey(a.shape[axis])) return a;
+  }
+  if (
+    isPrimitive(sym, "pad") &&
+    sameShape(a.shape, sym.shape) &&
+    sym.attributes.before.every((size) => size === 0)
+  )
+    return a;
+  if (isPrimitive(sym, "sum") && sym.attributes.axes.length === 0) return a;
+  return undefined;
+}
+
+/** True when every element of a constant is `value`, also when it is broadcast. */
+function isFilledWith(sym: Sym, value: number): boolean {
+  if (isPrimitive(sym, "expand")) return isFilledWith(sym.inputs[0], value);
+  if (!isPrimitive(sym, "constant")) return false;
+  const { data } = sym.attributes.value;
+  return (
+    data.length <= 16 &&
+    Array.from(data as ArrayLike<number>).every((element) => Number(element) === value)
+  );
+}
+
+function keeps(operand: Sym, result: Sym): boolean {
+  return showShape(operand.shape) === showShape(result.shape);
+}
+
+/** Writes an attention whose probabilities are in the graph (its gradient needs them) as their product with v. */
+function shareAttention(outputs: Graph["outputs"], table: Interner): Graph["outputs"] {
+  const replaced = new Map<Sym, Sym>();
+  let changed = false;
+  for (const sym of topologicalOrder(outputs.map(({ value }) => value))) {
+    const inputs = sym.inputs.map((input) => replaced.get(input) ?? input);
+    const current = inputs.every((input, i) => input === sym.inputs[i]) ? sym : { ...sym, inputs };
+    if (isPrimitive(sym, "attention")) {
+      const [q, k, v, mask] = sym.inputs;
+      const probabilities = table.find(attentionProbabilities(q, k, mask, sym.attributes.scale));
+      if (probabilities !== undefined) {
+        replaced.set(
+          sym,
+          matmul(replaced.get(probabilities) ?? probabilities, replaced.get(v) ?? v),
+        );
+        changed = true;
+        continue;
+      }
+    }
+    replaced.set(sym, current);
+  }
+  return changed
+    ? outputs.map(({ name, value }) => ({ name, value: replaced.get(value) as Sym }))
+    : outputs;
+}

@@ -1,0 +1,28 @@
+/** Walking a trace. */
+import type { Sym } from "./primitives.ts";
+
+/** All symbols that `outputs` need, each after its inputs. Iterative: traces may be tens of thousands deep. */
+export function topologicalOrder(outputs: readonly Sym[]): Sym[] {
+  const order: Sym[] = [];
+  const visited = new Set<Sym>();
+  const pending: { sym: Sym; next: number }[] = [];
+  for (const output of outputs) {
+    if (visited.has(output)) continue;
+    visited.add(output);
+    pending.push({ sym: output, next: 0 });
+    while (pending.length > 0) {
+      const top = pending[pending.length - 1];
+      if (top.next < top.sym.inputs.length) {
+        const input = top.sym.inputs[top.next++];
+        if (!visited.has(input)) {
+          visited.add(input);
+          pending.push({ sym: input, next: 0 });
+        }
+      } else {
+        order.push(top.sym);
+        pending.pop();
+      }
+    }
+  }
+  return order;
+}

@@ -1,0 +1,85 @@
+/** Emission of matrix products, normalisation, attention and resizing. */
+import { isStatic, multiplyDims, sameDim } from "../../graph/dim.ts";
+import { float32 } from "../../tensor/tensor.ts";
+import type { Emitter } from "../emitter.ts";
+import type { EmitRule } from "./rule.ts";
+
+type Network =
+  | "matmul"
+  | "softmax"
+  | "logSoftmax"
+  | "layerNorm"
+  | "groupNorm"
+  | "attention"
+  | "resize";
+
+const COORDINATES = {
+  asymmetric: "asymmetric",
+  half_pixel: "half_pixel",
+  align_corners: "align_corners",
+} as const;
+
+/** [C] as [C, 1, 1, …] for broadcasting over space. */
+function perChannel(emit: Emitter, vector: string, channels: number, spatial: number): string {
+  return emit.node("Reshape", [
+    vector,
+    emit.ints([channels, ...Array.from({ length: spatial }, () => 1)]),
+  ]);
+}
+
+export const NETWORK = {
+  matmul: (emit, _, inputs) => emit.node("MatMul", inputs),
+  softmax: (emit, { attributes: { axis } }, [x]) =>
+    emit.node("Softmax", [x], { axis: { i: axis } }),
+  logSoftmax: (emit, { attributes: { axis } }, [x]) =>
+    emit.node("LogSoftmax", [x], { axis: { i: axis } }),
+  layerNorm: (emit, { attributes: { axes, eps }, shape }, inputs) =>
+    emit.node("LayerNormalization", inputs, {
+      axis: { i: shape.length - axes },
+      epsilon: { f: eps },
+    }),
+  groupNorm: (emit, { attributes: { groups, eps }, shape }, [x, scale, bias]) => {
+    // Instance normalisation of [N, G, C/G·space], then the channels' own scale and bias.
+    const channels = shape[1] as number;
+    const grouped = emit.node("Reshape", [x, emit.ints([0, groups, -1])]);
+    const ones = emit.constant(float32([groups], new Float32Array(groups).fill(1)));
+    const zeros = emit.constant(float32([groups], new Float32Array(groups)));
+    const normalised = emit.node("InstanceNormalization", [grouped, ones, zeros], {
+      epsilon: { f: eps },
+    });
+    const restored = emit.node("Reshape", [
+      normalised,
+      isStatic(shape) ? emit.ints(shape) : emit.node("Shape", [x]),
+    ]);
+    const scaled = emit.node("Mul", [
+      restored,
+      perChannel(emit, scale, channels, shape.length - 2),
+    ]);
+    return emit.node("Add", [scaled, perChannel(emit, bias, channels, shape.length - 2)]);
+  },
+  attention: (emit, { attributes: { scale } }, [q, k, v, mask]) => {
+    const turned = emit.node("Transpose", [k], { perm: { ints: [0, 1, 3, 2] } });
+    const scores = emit.node("MatMul", [emit.node("Mul", [q, emit.scalar(scale)]), turned]);
+    const masked = mask === undefined ? scores : emit.node("Add", [scores, mask]);
+    return emit.node("MatMul", [emit.node("Softmax", [masked], { axis: { i: 3 } }), v]);
+  },
+  resize: (emit, { inputs: [source], attributes: { mode, coordinates, size }, shape }, [x]) => {
+    const attributes = {
+      mode: { s: mode },
+      coordinate_transformation_mode: { s: COORDINATES[coordinates] },
+      ...(mode === "nearest" ? { nearest_mode: { s: "floor" } } : {}),
+      ...(mode === "cubic" ? { cubic_coeff_a: { f: -0.75 } } : {}),
+    };
+    for (const factor of [2, 4])
+      if (
+        sameDim(size[0], multiplyDims(source.shape[2], factor)) &&
+        sameDim(size[1], multiplyDims(source.shape[3], factor))
+      )
+        return emit.node(
+          "Resize",
+          [x, "", emit.constant(float32([4], [1, 1, factor, factor]))],
+          attributes,
+        );
+    return emit.node("Resize", [x, "", "", emit.shape(shape)], attributes);
+  },
+} as const satisfies { readonly [P in Network]: EmitRule<P> };
