@@ -12,7 +12,8 @@ const isCheckout =
 try {
   if (isCheckout) {
     const { buildIfStale } = await import(new URL("scripts/fresh-clone/build.js", workspace).href);
-    buildIfStale(fileURLToPath(workspace), (line) => console.error(line));
+    const say = (/** @type {string} */ line) => console.error(line);
+    buildIfStale(fileURLToPath(workspace), say);
   }
   const { main } = await import(new URL("../dist/cli/main.js", import.meta.url).href);
   await main();

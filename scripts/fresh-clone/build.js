@@ -55,7 +55,10 @@ export function build(root, say) {
     process.execPath,
     [
       join(typescript, "../bin/tsc"),
-      ...["-p", join(root, "nijimi/tsconfig.build.json"), "--outDir", next],
+      "-p",
+      join(root, "nijimi/tsconfig.build.json"),
+      "--outDir",
+      next,
     ],
     { stdio: ["ignore", process.stderr, process.stderr] },
   );

@@ -1,0 +1,25 @@
+/** The table of commands. Each is imported when it is run or its help is asked for, not before. */
+import type { Command } from "./command.ts";
+
+export interface CommandEntry {
+  /** As help lists it; the same as the command's own description. */
+  readonly description: string;
+  load(): Promise<{ readonly command: Command }>;
+}
+
+/** Commands by name, in the order of help. */
+export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  cache: {
+    description: "Show or clear what can be made again",
+    load: async () => erase(await import("./commands/cache.ts")),
+  },
+  version: {
+    description: "Print the versions of nijimi and Node",
+    load: async () => erase(await import("./commands/version.ts")),
+  },
+};
+
+/** Forgets the types of a command's options: its `run` is called with the values read by them. */
+function erase(module: { readonly command: unknown }): { readonly command: Command } {
+  return module as { readonly command: Command };
+}
