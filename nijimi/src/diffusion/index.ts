@@ -1,2 +1,3 @@
 /** Schedules, parameterisations, losses, likelihoods and samplers of diffusion models. */
+export * from "./parameterisations/index.ts";
 export * from "./schedules/index.ts";
