@@ -71,6 +71,12 @@ export interface SamplerInput {
   readonly x: Tensor<"float32">;
   /** Noise levels, falling; the last may be 0. n steps need n + 1 levels. */
   readonly sigmas: ArrayLike<number>;
+  /**
+   * Step to begin at, for runs from the middle of a schedule (image to image): x then has level
+   * `sigmas[firstStep]`. Choices that depend on the length of the schedule still see all of it.
+   * @default 0
+   */
+  readonly firstStep?: number;
   /** @default "ve" */
   readonly space?: Space;
   /** Needed by stochastic samplers only. */
@@ -81,9 +87,9 @@ export interface SamplerInput {
 
 /** A finished step. `x` and `denoised` are never overwritten later. */
 export interface SamplerStep {
-  /** Steps finished before this one, from 0. */
+  /** Index of the step in the schedule, from 0 (or `firstStep`). */
   readonly step: number;
-  /** Steps in all; undefined where the sampler chooses its own step sizes. */
+  /** Steps of the whole schedule; undefined where the sampler chooses its own step sizes. */
   readonly steps: number | undefined;
   /** Noise level that `x` has now. */
   readonly sigma: number;
