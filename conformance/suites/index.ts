@@ -4,5 +4,6 @@
 import type { Suite } from "../case.ts";
 
 export const suites: Readonly<Record<string, () => Promise<Suite>>> = {
-  // rng: async () => (await import("./rng.ts")).suite,
+  ops: async () => (await import("./ops.ts")).suite,
+  rng: async () => (await import("./rng.ts")).suite,
 };
