@@ -142,11 +142,17 @@ export const quickGelu = (x: Sym): Sym => apply("swish", [x], { alpha: 1.702 });
 /** x·Φ(x), exactly or by the tanh formula. */
 export const gelu = (x: Sym, approximate: "none" | "tanh" = "none"): Sym =>
   apply("gelu", [x], { approximate });
-/** log(1 + eˣ), without overflow. */
-export const softplus = (x: Sym): Sym => add(relu(x), log(add(exp(neg(abs(x))), 1)));
+/** log(1 + eˣ), without overflow; written so that the slope at 0 is ½. */
+export function softplus(x: Sym): Sym {
+  const negative = lessEqual(x, 0);
+  const lower = where(negative, x, neg(x)); // −|x|
+  return add(where(negative, 0, x), log(add(exp(lower), 1)));
+}
 /** x where positive, α(eˣ − 1) elsewhere. */
-export const elu = (x: Sym, alpha = 1): Sym =>
-  where(less(0, x), x, mul(sub(exp(minimum(x, 0)), 1), alpha));
+export function elu(x: Sym, alpha = 1): Sym {
+  const negative = lessEqual(x, 0);
+  return where(negative, mul(sub(exp(where(negative, x, 0)), 1), alpha), x);
+}
 /** x where positive, slope·x elsewhere. */
 export const leakyRelu = (x: Sym, slope = 0.01): Sym => where(less(0, x), x, mul(x, slope));
 /** x·tanh(softplus(x)). */
