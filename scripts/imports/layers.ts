@@ -56,7 +56,7 @@ export function isNodeOnly(path: string): boolean {
   );
 }
 
-/** True for a folder's public seam: `index.ts`, and `index.node.ts` for its Node-only part. */
+/** True for a folder's public seam. */
 export function isBarrel(path: string): boolean {
-  return /(^|\/)index(\.node)?\.ts$/.test(path);
+  return /(^|\/)index\.ts$/.test(path);
 }

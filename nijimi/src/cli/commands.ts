@@ -9,6 +9,10 @@ export interface CommandEntry {
 
 /** Commands by name, in the order of help. */
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  devices: {
+    description: "List the devices that networks can run on",
+    load: async () => erase(await import("./commands/devices.ts")),
+  },
   cache: {
     description: "Show or clear what can be made again",
     load: async () => erase(await import("./commands/cache.ts")),
