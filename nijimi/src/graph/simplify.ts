@@ -7,7 +7,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { attentionProbabilities } from "./decompose.ts";
 import { dimKey, sameShape, showShape } from "./dim.ts";
 import { fold } from "./fold.ts";
-import { constant, matmul } from "./ops.ts";
+import { constant, matmul, mul } from "./ops.ts";
 import {
   isPrimitive,
   type PrimitiveAttributes,
@@ -42,25 +42,24 @@ class Interner {
 
   intern(sym: Sym): Sym {
     if (this.#ids.has(sym)) return sym;
-    const key = this.key(sym);
+    const inputs = sym.inputs.map((input) => this.intern(input));
+    const own = inputs.every((input, i) => input === sym.inputs[i]) ? sym : { ...sym, inputs };
+    const key = this.key(own);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    this.#known.set(key, sym);
-    this.#ids.set(sym, this.#ids.size);
-    return sym;
+    this.#known.set(key, own);
+    this.#ids.set(own, this.#ids.size);
+    return own;
   }
 
   /** The interned symbol equal to `sym`, whose inputs may not be interned; undefined when there is none. */
   find(sym: Sym): Sym | undefined {
     if (this.#ids.has(sym)) return sym;
-    const inputs: Sym[] = [];
-    for (const input of sym.inputs) {
-      const found = this.find(input);
-      if (found === undefined) return undefined;
-      inputs.push(found);
-    }
-    const candidate = rewrite({ ...sym, inputs });
-    return this.#ids.has(candidate) ? candidate : this.#known.get(this.key(candidate));
+    const candidate = rewrite({ ...sym, inputs: sym.inputs.map((input) => this.find(input) ?? input) });
+    if (this.#ids.has(candidate)) return candidate;
+    const inputs = candidate.inputs.map((input) => this.find(input));
+    if (inputs.includes(undefined)) return undefined;
+    return this.#known.get(this.key({ ...candidate, inputs: inputs as Sym[] }));
   }
 
   private key(sym: Sym): string {
@@ -97,7 +96,26 @@ function rewrite(sym: Sym): Sym {
   if (isPrimitive(sym, "stopGradient")) return sym.inputs[0];
   const folded = fold(sym);
   if (folded !== undefined) return constant(folded);
-  return removeIdentity(sym) ?? sym;
+  return removeIdentity(sym) ?? joinScales(sym) ?? sym;
+}
+
+/** (x·a)·b = x·(ab) for constant scalars. ONNX Runtime's own fusion of such chains into a product loses a node. */
+function joinScales(sym: Sym): Sym | undefined {
+  const outer = scaled(sym);
+  const inner = outer && scaled(outer.x);
+  return outer && inner && sym.dtype === "float32" ? mul(inner.x, Math.fround(inner.factor * outer.factor)) : undefined;
+}
+
+/** x and the factor of a product of a tensor with a constant scalar. */
+function scaled(sym: Sym): { readonly x: Sym; readonly factor: number } | undefined {
+  if (!isPrimitive(sym, "mul")) return undefined;
+  const [a, b] = sym.inputs;
+  const factorOf = (value: Sym): number | undefined =>
+    isPrimitive(value, "constant") && value.shape.length === 0 ? Number(value.attributes.value.data[0]) : undefined;
+  const right = factorOf(b);
+  if (right !== undefined) return { x: a, factor: right };
+  const left = factorOf(a);
+  return left === undefined ? undefined : { x: b, factor: left };
 }
 
 function removeIdentity(sym: Sym): Sym | undefined {
