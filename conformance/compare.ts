@@ -14,7 +14,12 @@ export function compareNumbers(
   { atol = 0, rtol = 0 }: Tolerance,
 ): Comparison {
   if (got.length !== expected.length)
-    return { name, error: Infinity, passed: false, message: `${got.length} values, expected ${expected.length}` };
+    return {
+      name,
+      error: Infinity,
+      passed: false,
+      message: `${got.length} values, expected ${expected.length}`,
+    };
   let error = 0;
   let worst = -1;
   let worstExcess = 0;
@@ -31,7 +36,12 @@ export function compareNumbers(
     }
   }
   if (worst < 0) return { name, error, passed: true };
-  return { name, error, passed: false, message: `at ${worst}: got ${got[worst]}, expected ${expected[worst]}` };
+  return {
+    name,
+    error,
+    passed: false,
+    message: `at ${worst}: got ${got[worst]}, expected ${expected[worst]}`,
+  };
 }
 
 /**
@@ -40,9 +50,22 @@ export function compareNumbers(
  *
  * @param tolerance the case's `tolerance` field as it is in the JSON
  */
-export function compareTensors(name: string, got: Tensor, expected: Tensor, tolerance: unknown): Comparison {
-  if (got.shape.length !== expected.shape.length || got.shape.some((dim, i) => dim !== expected.shape[i]))
-    return { name, error: Infinity, passed: false, message: `shape [${got.shape}], expected [${expected.shape}]` };
+export function compareTensors(
+  name: string,
+  got: Tensor,
+  expected: Tensor,
+  tolerance: unknown,
+): Comparison {
+  if (
+    got.shape.length !== expected.shape.length ||
+    got.shape.some((dim, i) => dim !== expected.shape[i])
+  )
+    return {
+      name,
+      error: Infinity,
+      passed: false,
+      message: `shape [${got.shape}], expected [${expected.shape}]`,
+    };
   if (isInteger(expected)) return compareExactly(name, got, expected);
   const reference = toFloat64(expected);
   const values = toFloat64(got);
@@ -50,7 +73,10 @@ export function compareTensors(name: string, got: Tensor, expected: Tensor, tole
   const comparison = compareNumbers(name, values, reference, { atol, rtol });
   if (informative) return { name, error: 0, passed: true };
   if (!comparison.passed || outliers === undefined) return comparison;
-  const beyond = reference.reduce((n, b, i) => n + (Math.abs(values[i] - b) > outliers.beyond ? 1 : 0), 0);
+  const beyond = reference.reduce(
+    (n, b, i) => n + (Math.abs(values[i] - b) > outliers.beyond ? 1 : 0),
+    0,
+  );
   if (beyond <= outliers.share * reference.length) return comparison;
   const message = `${beyond} of ${reference.length} values differ by more than ${outliers.beyond}`;
   return { ...comparison, passed: false, message };
@@ -73,7 +99,12 @@ function compareExactly(name: string, got: Tensor, expected: Tensor): Comparison
     error = Math.max(error, Math.abs(Number(values[i]) - Number(expected.data[i])) || 1);
   }
   if (first < 0) return { name, error: 0, passed: true };
-  return { name, error, passed: false, message: `at ${first}: got ${values[first]}, expected ${expected.data[first]}` };
+  return {
+    name,
+    error,
+    passed: false,
+    message: `at ${first}: got ${values[first]}, expected ${expected.data[first]}`,
+  };
 }
 
 function maxAbs(values: Float64Array): number {

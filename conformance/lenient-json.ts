@@ -14,7 +14,9 @@ export function parseLenientJson(text: string): unknown {
       token.startsWith('"') ? token : JSON.stringify(MARK + token),
     );
     return JSON.parse(marked, (_, value) =>
-      typeof value === "string" && value.startsWith(MARK) ? Number(value.slice(MARK.length)) : value,
+      typeof value === "string" && value.startsWith(MARK)
+        ? Number(value.slice(MARK.length))
+        : value,
     );
   }
 }

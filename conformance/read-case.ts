@@ -18,7 +18,13 @@ export function readCases(root: string): Case[] {
   const absolute = path.resolve(root);
   const open = caseOpener(absolute);
   return jsonFilesBelow(absolute)
-    .map((file) => path.relative(absolute, file).split(path.sep).join("/").replace(/\.json$/, ""))
+    .map((file) =>
+      path
+        .relative(absolute, file)
+        .split(path.sep)
+        .join("/")
+        .replace(/\.json$/, ""),
+    )
     .sort()
     .flatMap((id) => open(id) ?? []);
 }
@@ -28,9 +34,16 @@ export function isCaseJson(json: unknown): json is CaseJson {
   if (typeof json !== "object" || json === null || Array.isArray(json)) return false;
   const field = json as Record<string, unknown>;
   const named = ["function", "section"].some((key) => typeof field[key] === "string");
-  const listed = ["items", "cases", "files"].some((key) => typeof field[key] === "object" && field[key] !== null);
+  const listed = ["items", "cases", "files"].some(
+    (key) => typeof field[key] === "object" && field[key] !== null,
+  );
   const described = typeof field.name === "string" && typeof field.description === "string";
-  return named || listed || described || (typeof field.tolerance === "object" && field.tolerance !== null);
+  return (
+    named ||
+    listed ||
+    described ||
+    (typeof field.tolerance === "object" && field.tolerance !== null)
+  );
 }
 
 /** A function that opens the case with an id, or gives undefined where there is none. */
@@ -53,11 +66,13 @@ function caseOpener(root: string): (id: string) => Case | undefined {
     return c;
   }
 
-  // Cases name each other relative to their collection ("ddim/unet" inside authors/), so every folder above is tried.
+  // Cases name each other relative to their collection ("ddim/unet" inside authors/), so every folder above is
+  // tried, and the one above the root for a root inside a collection.
   function findSibling(from: Case, name: string): Case {
     const folders = from.id.split("/").slice(0, -1);
-    for (let depth = folders.length; depth >= 0; depth--) {
-      const found = open([...folders.slice(0, depth), name].join("/"));
+    const candidates = folders.map((_, i) => folders.slice(0, folders.length - i).join("/"));
+    for (const folder of [...candidates, ".", ".."]) {
+      const found = open(path.posix.join(folder, name));
       if (found) return found;
     }
     throw new Error(`${from.id} refers to the case "${name}", which is not below ${root}.`);
@@ -81,19 +96,24 @@ function caseOpener(root: string): (id: string) => Case | undefined {
  * `weights_from: "case"` gives that case's `w.*`; `weights_from: { role: "case" }` gives them as `w.role.*`;
  * `weights_shared: { case, keys }` (or a list of those) gives single tensors under their own names.
  */
-function sharedWeights(c: Case, weightsOf: (c: Case, name: string) => Record<string, Tensor>): Record<string, Tensor> {
+function sharedWeights(
+  c: Case,
+  weightsOf: (c: Case, name: string) => Record<string, Tensor>,
+): Record<string, Tensor> {
   const result: Record<string, Tensor> = {};
   const from = c.json.weights_from;
   if (typeof from === "string") Object.assign(result, weightsOf(c, from));
   else
     for (const [role, name] of Object.entries((from ?? {}) as Record<string, string | null>))
       if (name !== null)
-        for (const [key, value] of Object.entries(weightsOf(c, name))) result[`w.${role}.${key.slice(2)}`] = value;
+        for (const [key, value] of Object.entries(weightsOf(c, name)))
+          result[`w.${role}.${key.slice(2)}`] = value;
   const shared = c.json.weights_shared as SharedWeights | readonly SharedWeights[] | undefined;
   for (const { case: name, keys } of shared === undefined ? [] : [shared].flat()) {
     const weights = weightsOf(c, name);
     for (const key of keys) {
-      if (!(key in weights)) throw new Error(`${c.id} shares ${key} with ${name}, which has no such tensor.`);
+      if (!(key in weights))
+        throw new Error(`${c.id} shares ${key} with ${name}, which has no such tensor.`);
       result[key] = weights[key];
     }
   }
@@ -151,15 +171,26 @@ const SAFETENSORS_DTYPES: Readonly<Record<string, DType>> = {
 
 /** Tensors of a trusted safetensors file. The cases are ours; user files go through `nijimi/checkpoints`. */
 export function parseSafetensors(bytes: Uint8Array): Record<string, Tensor> {
-  const headerLength = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerLength))) as Record<string, Entry>;
+  const headerLength = Number(
+    new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true),
+  );
+  const header = JSON.parse(
+    new TextDecoder().decode(bytes.subarray(8, 8 + headerLength)),
+  ) as Record<string, Entry>;
   const start = bytes.byteOffset + 8 + headerLength;
   return Object.fromEntries(
     Object.entries(header)
       .filter(([name]) => name !== "__metadata__")
       .map(([name, { dtype, shape, data_offsets }]) => {
         const type = SAFETENSORS_DTYPES[dtype];
-        return [name, tensor(type, shape, viewBytes(type, bytes.buffer, start + data_offsets[0], sizeOf(shape)))];
+        return [
+          name,
+          tensor(
+            type,
+            shape,
+            viewBytes(type, bytes.buffer, start + data_offsets[0], sizeOf(shape)),
+          ),
+        ];
       }),
   );
 }

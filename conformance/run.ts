@@ -54,7 +54,8 @@ function readOptions(argv: readonly string[]): Options {
   });
   if (!DEVICES.includes(values.device))
     throw new UsageError(`Unknown device "${values.device}". Accepted: ${DEVICES.join(", ")}.`);
-  if (!existsSync(values.cases)) throw new UsageError(`No directory ${values.cases}; --cases names one.`);
+  if (!existsSync(values.cases))
+    throw new UsageError(`No directory ${values.cases}; --cases names one.`);
   return { ...values, json: values.json, only: values.only.flatMap((kinds) => kinds.split(",")) };
 }
 
@@ -64,7 +65,9 @@ function kindOf({ id, json }: Case): string {
 }
 
 async function loadSuites(only: readonly string[]): Promise<Suite[]> {
-  const wanted = Object.entries(suites).filter(([kind]) => only.length === 0 || only.includes(kind));
+  const wanted = Object.entries(suites).filter(
+    ([kind]) => only.length === 0 || only.includes(kind),
+  );
   return Promise.all(
     wanted.map(([kind, load]) =>
       load().catch((error: unknown) => {
@@ -76,7 +79,11 @@ async function loadSuites(only: readonly string[]): Promise<Suite[]> {
 
 async function runCase(c: Case, accepting: readonly Suite[], device: string): Promise<Outcome> {
   const start = performance.now();
-  const outcome = (status: Outcome["status"], comparisons: readonly Comparison[], message?: string): Outcome => ({
+  const outcome = (
+    status: Outcome["status"],
+    comparisons: readonly Comparison[],
+    message?: string,
+  ): Outcome => ({
     id: c.id,
     kind: accepting[0]?.kind ?? kindOf(c),
     status,
@@ -87,15 +94,25 @@ async function runCase(c: Case, accepting: readonly Suite[], device: string): Pr
   });
   if (accepting.length === 0) return outcome("unknown", []);
   if (accepting.length > 1)
-    return outcome("failed", [], `accepted by several suites: ${accepting.map(({ kind }) => kind).join(", ")}`);
+    return outcome(
+      "failed",
+      [],
+      `accepted by several suites: ${accepting.map(({ kind }) => kind).join(", ")}`,
+    );
   try {
     const comparisons = await accepting[0].run(c, { device });
     if (comparisons.length === 0) return outcome("failed", [], "the suite compared nothing");
     const failed = comparisons.filter(({ passed }) => !passed);
     if (failed.length === 0) return outcome("passed", comparisons);
-    const shown = failed.slice(0, 3).map(({ name, error, message }) => `${name}: ${message ?? `error ${error}`}`);
+    const shown = failed
+      .slice(0, 3)
+      .map(({ name, error, message }) => `${name}: ${message ?? `error ${error}`}`);
     const rest = failed.length > 3 ? `; ${failed.length - 3} more` : "";
-    return outcome("failed", comparisons, `${failed.length} of ${comparisons.length}: ${shown.join("; ")}${rest}`);
+    return outcome(
+      "failed",
+      comparisons,
+      `${failed.length} of ${comparisons.length}: ${shown.join("; ")}${rest}`,
+    );
   } catch (error) {
     return outcome("failed", [], messageOf(error));
   }
@@ -130,11 +147,15 @@ async function main(argv: readonly string[]): Promise<number> {
     if (outcome.status !== "unknown") console.log(describe(outcome));
   }
   if (only.length > 0 && outcomes.length === 0)
-    throw new UsageError(`No case of kind ${only.join(", ")} in ${cases}. Suites: ${Object.keys(suites).join(", ")}.`);
-  const count = (status: Outcome["status"]) => outcomes.filter((outcome) => outcome.status === status).length;
+    throw new UsageError(
+      `No case of kind ${only.join(", ")} in ${cases}. Suites: ${Object.keys(suites).join(", ")}.`,
+    );
+  const count = (status: Outcome["status"]) =>
+    outcomes.filter((outcome) => outcome.status === status).length;
   const summary = { passed: count("passed"), failed: count("failed"), unknown: count("unknown") };
   if (summary.unknown > 0) console.log(`unknown kinds: ${countUnknown(outcomes)}`);
-  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ ...summary, device, outcomes }, null, 1)}\n`);
+  if (json !== undefined)
+    writeFileSync(json, `${JSON.stringify({ ...summary, device, outcomes }, null, 1)}\n`);
   console.log(`${summary.passed} passed, ${summary.failed} failed, ${summary.unknown} unknown`);
   return summary.failed > 0 ? 1 : 0;
 }
@@ -142,7 +163,9 @@ async function main(argv: readonly string[]): Promise<number> {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  const usage = error instanceof UsageError || String((error as { code?: unknown }).code).startsWith("ERR_PARSE_ARGS");
+  const usage =
+    error instanceof UsageError ||
+    String((error as { code?: unknown }).code).startsWith("ERR_PARSE_ARGS");
   console.error(usage ? messageOf(error) : error);
   process.exitCode = 2;
 }

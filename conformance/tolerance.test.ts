@@ -9,7 +9,10 @@ const base = { atol: 1e-3, rtol: 2e-3 };
 describe("ruleFor", () => {
   test("is exact where nothing is stated", () => {
     expect(ruleFor("out", undefined, 1)).toMatchObject({ atol: 0, rtol: 0 });
-    expect(ruleFor("out", "exact; follow the first reference", 1)).toMatchObject({ atol: 0, rtol: 0 });
+    expect(ruleFor("out", "exact; follow the first reference", 1)).toMatchObject({
+      atol: 0,
+      rtol: 0,
+    });
   });
 
   test("a rule relative to the largest gradient keeps the case's rtol", () => {
@@ -56,15 +59,21 @@ describe("compareTensors", () => {
 
   test("integers exactly beyond 2^53 whatever the tolerance", () => {
     const big = int64([1], [2n ** 60n + 1n]);
-    expect(compareTensors("x", big, int64([1], [2n ** 60n]), { atol: 5 })).toMatchObject({ passed: false });
-    expect(compareTensors("x", tensor("int32", [1], Int32Array.of(3)), int64([1], [3]), {}).passed).toBe(true);
+    expect(compareTensors("x", big, int64([1], [2n ** 60n]), { atol: 5 })).toMatchObject({
+      passed: false,
+    });
+    expect(
+      compareTensors("x", tensor("int32", [1], Int32Array.of(3)), int64([1], [3]), {}).passed,
+    ).toBe(true);
   });
 
   test("counts outliers", () => {
     const tolerance = { per_tensor: { x: "atol 1 (up to 50% of elements beyond 0.1)" } };
     const zeros = float32([4], [0, 0, 0, 0]);
     expect(compareTensors("x", float32([4], [0.5, 0.5, 0, 0]), zeros, tolerance).passed).toBe(true);
-    expect(compareTensors("x", float32([4], [0.5, 0.5, 0.5, 0]), zeros, tolerance).passed).toBe(false);
+    expect(compareTensors("x", float32([4], [0.5, 0.5, 0.5, 0]), zeros, tolerance).passed).toBe(
+      false,
+    );
   });
 });
 

@@ -26,7 +26,8 @@ const NUMBER = String.raw`([\d.]+(?:e[-+]?\d+)?)`;
  */
 export function ruleFor(name: string, tolerance: unknown, maxAbs: number): Rule {
   const base = applyRule(EXACT, tolerance, maxAbs);
-  const perTensor = (tolerance as { per_tensor?: Record<string, unknown> } | null | undefined)?.per_tensor;
+  const perTensor = (tolerance as { per_tensor?: Record<string, unknown> } | null | undefined)
+    ?.per_tensor;
   return Object.entries(perTensor ?? {})
     .filter(([globs]) => globs.split("/").some((glob) => matchesGlob(name, glob)))
     .reduce((rule, [, text]) => applyRule(rule, text, maxAbs), base);
@@ -39,25 +40,33 @@ function applyRule(rule: Rule, stated: unknown, maxAbs: number): Rule {
   if (typeof stated !== "object" || stated === null) return rule;
   const { atol, rtol } = stated as { atol?: unknown; rtol?: unknown };
   const withTerm = (current: Rule, key: "atol" | "rtol", value: unknown) =>
-    typeof value === "string" ? applyProse(current, `${key} ${value}`, maxAbs)
-    : typeof value === "number" ? { ...current, [key]: value }
-    : current;
+    typeof value === "string"
+      ? applyProse(current, `${key} ${value}`, maxAbs)
+      : typeof value === "number"
+        ? { ...current, [key]: value }
+        : current;
   return withTerm(withTerm(rule, "atol", atol), "rtol", rtol);
 }
 
 function applyProse(rule: Rule, text: string, maxAbs: number): Rule {
   if (/^\s*informative/i.test(text)) return { ...rule, informative: true };
   if (/^\s*exact/i.test(text)) return EXACT;
-  const term = (key: string) => new RegExp(`\\b${key}\\s*=?\\s*${NUMBER}(\\s*\\*\\s*max\\s*\\|)?`, "i").exec(text);
+  const term = (key: string) =>
+    new RegExp(`\\b${key}\\s*=?\\s*${NUMBER}(\\s*\\*\\s*max\\s*\\|)?`, "i").exec(text);
   const atol = term("atol");
   const rtol = term("rtol");
-  if (!atol && !rtol) throw new Error(`tolerance ${JSON.stringify(text)} is not understood; expected "atol …", "rtol …", "exact" or "informative only".`);
+  if (!atol && !rtol)
+    throw new Error(
+      `tolerance ${JSON.stringify(text)} is not understood; expected "atol …", "rtol …", "exact" or "informative only".`,
+    );
   const outliers = new RegExp(`up to ${NUMBER}\\s*% of elements beyond ${NUMBER}`, "i").exec(text);
   return {
     ...rule,
     ...(atol && { atol: Number(atol[1]) * (atol[2] ? maxAbs : 1) }),
     ...(rtol && { rtol: Number(rtol[1]) }),
-    ...(outliers && { outliers: { share: Number(outliers[1]) / 100, beyond: Number(outliers[2]) } }),
+    ...(outliers && {
+      outliers: { share: Number(outliers[1]) / 100, beyond: Number(outliers[2]) },
+    }),
   };
 }
 

@@ -25,7 +25,8 @@ const RUNNERS: Readonly<Record<string, (c: Case) => Iterable<[string, Tensor]>>>
 
 export const suite: Suite = {
   kind: "rng",
-  accepts: ({ json }) => json.section === "rng" && json.function !== undefined && json.function in RUNNERS,
+  accepts: ({ json }) =>
+    json.section === "rng" && json.function !== undefined && json.function in RUNNERS,
   async run(c) {
     const expected = c.tensors();
     const comparisons: Comparison[] = [];
@@ -52,7 +53,8 @@ const NAMED_RANGES: Readonly<Record<string, readonly [number, number]>> = {
 
 function drawKind(generator: TorchGenerator, kind: string, shape: readonly number[]): Tensor {
   const [, base, bits] = /^(rand|randn)(32|64)?$/.exec(kind) ?? [];
-  if (base) return generator[base as "rand" | "randn"](shape, bits === "64" ? "float64" : "float32");
+  if (base)
+    return generator[base as "rand" | "randn"](shape, bits === "64" ? "float64" : "float32");
   if (kind === "randperm") return generator.randperm(shape[0]);
   if (kind.startsWith("randint")) {
     const [low, high] = NAMED_RANGES[kind] ?? kind.split("_").slice(1).map(Number);
@@ -70,7 +72,9 @@ function* drawSequence(c: Case): Iterable<[string, Tensor]> {
     const isNumbered = (name: string) => /^\d+$/.test(name.split(".")[2]);
     const generator = torchGenerator(BigInt(seed));
     for (const [i, [kind, size]] of sequence.entries()) {
-      const name = ofSeed.find((candidate) => isNumbered(candidate) && Number(candidate.split(".")[2]) === i)!;
+      const name = ofSeed.find(
+        (candidate) => isNumbered(candidate) && Number(candidate.split(".")[2]) === i,
+      )!;
       yield [name, drawKind(generator, kind, size.match(/\d+/g)!.map(Number))];
     }
     const second = torchGenerator(BigInt(seed));
@@ -94,7 +98,9 @@ function drawText(generator: TorchGenerator, text: string): Tensor {
   if (text.startsWith("multinomial")) {
     const weights = /\[(.*?)\]/.exec(text)![1].split(",").map(Number);
     const replacement = /replacement/.test(text) && !/without/.test(text);
-    return generator.multinomial(float32([weights.length], weights), numbers[weights.length], { replacement });
+    return generator.multinomial(float32([weights.length], weights), numbers[weights.length], {
+      replacement,
+    });
   }
   const [size, a, b] = numbers;
   if (text.includes(".normal_")) return asFloat32(generator.normal([size], a, b, dtype));
@@ -124,7 +130,8 @@ function* drawNumpy(c: Case): Iterable<[string, Tensor]> {
     const state = numpyRandomState(Number(seed));
     const [kind, ...bounds] = what.split("_");
     if (kind === "rand" || kind === "randn") yield [name, state[kind](shape)];
-    else if (kind === "randint") yield [name, state.randint(Number(bounds[0]), Number(bounds[1]), shape)];
+    else if (kind === "randint")
+      yield [name, state.randint(Number(bounds[0]), Number(bounds[1]), shape)];
     else if (kind === "permutation") yield [name, state.permutation(shape[0])];
     else if (kind === "choice") yield [name, state.choice(CHOICE_P.length, shape, { p: CHOICE_P })];
     else throw new Error(`unknown draw "${what}"`);

@@ -29,7 +29,8 @@ export function toFloat32(t: Tensor): Float32Array {
 /** The values as float64, exactly except for integers beyond 2^53. A float64 tensor gives its own data, not a copy. */
 export function toFloat64(t: Tensor): Float64Array {
   if (t.dtype === "float64") return t.data as Float64Array;
-  if (isMinifloat(t.dtype)) return new Float64Array(decodeMinifloat(t.dtype, t.data as Uint16Array));
+  if (isMinifloat(t.dtype))
+    return new Float64Array(decodeMinifloat(t.dtype, t.data as Uint16Array));
   if (isWide(t.dtype)) return Float64Array.from(t.data as BigInt64Array, Number);
   return new Float64Array(t.data as Float32Array);
 }
@@ -57,7 +58,8 @@ function castData(t: Tensor, dtype: DType): DataOf<DType> {
 
 function toIntegers(values: DataOf<DType>, dtype: DType): DataOf<DType> {
   const out = allocate(dtype, values.length);
-  if (dtype === "bool") for (let i = 0; i < out.length; i++) out[i] = Number(values[i]) === 0 ? 0 : 1;
+  if (dtype === "bool")
+    for (let i = 0; i < out.length; i++) out[i] = Number(values[i]) === 0 ? 0 : 1;
   else if (out instanceof BigInt64Array || out instanceof BigUint64Array)
     for (let i = 0; i < out.length; i++) out[i] = toBigInt(values[i]);
   else if (values instanceof BigInt64Array || values instanceof BigUint64Array)
@@ -73,7 +75,10 @@ function toBigInt(value: number | bigint): bigint {
 function refuseNonFinite(values: Float32Array | Float64Array, dtype: DType): void {
   const index = values.findIndex((value) => !Number.isFinite(value));
   if (index >= 0)
-    throw new NijimiError("numeric", `cast: element ${index} is ${values[index]}, which ${dtype} cannot hold.`);
+    throw new NijimiError(
+      "numeric",
+      `cast: element ${index} is ${values[index]}, which ${dtype} cannot hold.`,
+    );
 }
 
 /** Rounds once: below 2^53 a double is exact; above, the lowest 15 bits only matter as "not zero". */

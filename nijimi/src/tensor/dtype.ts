@@ -85,7 +85,12 @@ export function allocate<D extends DType>(dtype: D, length: number): DataOf<D> {
  * `length` elements of `buffer` from `byteOffset` on, sharing memory where the offset is aligned
  * and copying where it is not.
  */
-export function viewBytes<D extends DType>(dtype: D, buffer: ArrayBufferLike, byteOffset: number, length: number): DataOf<D> {
+export function viewBytes<D extends DType>(
+  dtype: D,
+  buffer: ArrayBufferLike,
+  byteOffset: number,
+  length: number,
+): DataOf<D> {
   const size = bytesPerElement(dtype);
   const Type = CONSTRUCTORS[dtype] as unknown as ArrayConstructor;
   if (byteOffset % size === 0) return new Type(buffer, byteOffset, length) as DataOf<D>;

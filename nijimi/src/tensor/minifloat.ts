@@ -18,11 +18,35 @@ interface Format {
 }
 
 const FORMATS = {
-  float16: { exponentBits: 5, mantissaBits: 10, overflowFrom: 0x47800000, overflow: 0x7c00, nan: 0x7e00 },
-  bfloat16: { exponentBits: 8, mantissaBits: 7, overflowFrom: 0x7f800000, overflow: 0x7f80, nan: 0x7fc0 },
-  float8_e5m2: { exponentBits: 5, mantissaBits: 2, overflowFrom: 0x47800000, overflow: 0x7c, nan: 0x7f },
+  float16: {
+    exponentBits: 5,
+    mantissaBits: 10,
+    overflowFrom: 0x47800000,
+    overflow: 0x7c00,
+    nan: 0x7e00,
+  },
+  bfloat16: {
+    exponentBits: 8,
+    mantissaBits: 7,
+    overflowFrom: 0x7f800000,
+    overflow: 0x7f80,
+    nan: 0x7fc0,
+  },
+  float8_e5m2: {
+    exponentBits: 5,
+    mantissaBits: 2,
+    overflowFrom: 0x47800000,
+    overflow: 0x7c,
+    nan: 0x7f,
+  },
   // No infinity: the code after the largest number, 448, is NaN.
-  float8_e4m3fn: { exponentBits: 4, mantissaBits: 3, overflowFrom: 0x43f00000, overflow: 0x7f, nan: 0x7f },
+  float8_e4m3fn: {
+    exponentBits: 4,
+    mantissaBits: 3,
+    overflowFrom: 0x43f00000,
+    overflow: 0x7f,
+    nan: 0x7f,
+  },
 } as const satisfies Record<Minifloat, Format>;
 
 /** The raw bits of each value of `source`, rounded to nearest even. */
@@ -38,11 +62,17 @@ export function encodeMinifloat(format: Minifloat, source: Float32Array): Uint16
 function encodeBfloat16(bits: Uint32Array, out: Uint16Array | Uint8Array): void {
   for (let i = 0; i < bits.length; i++) {
     const b = bits[i];
-    out[i] = (b & 0x7fffffff) > 0x7f800000 ? FORMATS.bfloat16.nan : (b + 0x7fff + ((b >>> 16) & 1)) >>> 16;
+    out[i] =
+      (b & 0x7fffffff) > 0x7f800000 ? FORMATS.bfloat16.nan : (b + 0x7fff + ((b >>> 16) & 1)) >>> 16;
   }
 }
 
-function encodeNarrow(format: Format, bits: Uint32Array, values: Float32Array, out: Uint16Array | Uint8Array): void {
+function encodeNarrow(
+  format: Format,
+  bits: Uint32Array,
+  values: Float32Array,
+  out: Uint16Array | Uint8Array,
+): void {
   const { exponentBits, mantissaBits, overflowFrom, overflow, nan } = format;
   const bias = (1 << (exponentBits - 1)) - 1;
   const dropped = 23 - mantissaBits;
@@ -57,7 +87,9 @@ function encodeNarrow(format: Format, bits: Uint32Array, values: Float32Array, o
     const magnitude = b & 0x7fffffff;
     let code: number;
     if (magnitude >= overflowFrom) code = magnitude > 0x7f800000 ? nan : overflow;
-    else if (magnitude < smallestNormal) code = (Math.fround(Math.abs(values[i]) + magic) - magic) * subnormalScale(bias, mantissaBits);
+    else if (magnitude < smallestNormal)
+      code =
+        (Math.fround(Math.abs(values[i]) + magic) - magic) * subnormalScale(bias, mantissaBits);
     else code = (magnitude + rebias + ((magnitude >>> dropped) & 1)) >>> dropped;
     out[i] = code | ((b >>> signShift) & signMask);
   }
@@ -78,7 +110,8 @@ export function decodeMinifloat(format: Minifloat, source: Uint16Array | Uint8Ar
   }
   // Building the table of float16 costs as much as decoding 65,536 values one by one.
   const table = format === "float16" && source.length < 4096 ? undefined : decodingTable(format);
-  for (let i = 0; i < source.length; i++) out[i] = table ? table[source[i]] : decodeOne(FORMATS[format], source[i]);
+  for (let i = 0; i < source.length; i++)
+    out[i] = table ? table[source[i]] : decodeOne(FORMATS[format], source[i]);
   return out;
 }
 
@@ -89,7 +122,9 @@ function decodingTable(format: Minifloat): Float32Array {
   let table = tables.get(format);
   if (!table) {
     const { exponentBits, mantissaBits } = FORMATS[format];
-    table = Float32Array.from({ length: 1 << (1 + exponentBits + mantissaBits) }, (_, code) => decodeOne(FORMATS[format], code));
+    table = Float32Array.from({ length: 1 << (1 + exponentBits + mantissaBits) }, (_, code) =>
+      decodeOne(FORMATS[format], code),
+    );
     tables.set(format, table);
   }
   return table;

@@ -31,13 +31,19 @@ export function withPrefix(parameters: Parameters, prefix: string): Record<strin
  *
  * @throws NijimiError `checkpoint` when two parameters would get the same name
  */
-export function renameParameters(parameters: Parameters, rename: (name: string) => string | undefined): Record<string, Tensor> {
+export function renameParameters(
+  parameters: Parameters,
+  rename: (name: string) => string | undefined,
+): Record<string, Tensor> {
   const result: Record<string, Tensor> = {};
   for (const [name, value] of Object.entries(parameters)) {
     const renamed = rename(name);
     if (renamed === undefined) continue;
     if (renamed in result)
-      throw new NijimiError("checkpoint", `Two parameters would be named "${renamed}"; the second is "${name}".`);
+      throw new NijimiError(
+        "checkpoint",
+        `Two parameters would be named "${renamed}"; the second is "${name}".`,
+      );
     result[renamed] = value;
   }
   return result;
@@ -50,5 +56,8 @@ export function countParameters(parameters: Parameters): number {
 
 /** Bytes of all parameters as they are stored. */
 export function byteSize(parameters: Parameters): number {
-  return Object.values(parameters).reduce((sum, { dtype, data }) => sum + data.length * bytesPerElement(dtype), 0);
+  return Object.values(parameters).reduce(
+    (sum, { dtype, data }) => sum + data.length * bytesPerElement(dtype),
+    0,
+  );
 }

@@ -22,9 +22,20 @@ export function reshape<D extends DType>(x: Tensor<D>, shape: readonly number[])
   const known = shape.filter((dim) => dim !== -1);
   const rest = sizeOf(known);
   const open = shape.length - known.length;
-  if (open > 1 || (open === 1 && (rest === 0 || size % rest !== 0)) || (open === 0 && rest !== size))
-    throw new NijimiError("shape", `reshape: [${x.shape}] has ${size} elements and does not fit [${shape}].`);
-  return tensor(x.dtype, shape.map((dim) => (dim === -1 ? size / rest : dim)), x.data);
+  if (
+    open > 1 ||
+    (open === 1 && (rest === 0 || size % rest !== 0)) ||
+    (open === 0 && rest !== size)
+  )
+    throw new NijimiError(
+      "shape",
+      `reshape: [${x.shape}] has ${size} elements and does not fit [${shape}].`,
+    );
+  return tensor(
+    x.dtype,
+    shape.map((dim) => (dim === -1 ? size / rest : dim)),
+    x.data,
+  );
 }
 
 /**
@@ -38,9 +49,16 @@ export function sliceRows<D extends DType>(x: Tensor<D>, start: number, end?: nu
   const from = start < 0 ? rows + start : start;
   const to = end === undefined ? rows : end < 0 ? rows + end : end;
   if (!Number.isInteger(from) || !Number.isInteger(to) || from < 0 || from > to || to > rows)
-    throw new NijimiError("shape", `sliceRows: rows ${start} to ${end ?? rows} are not within the ${rows} rows of [${x.shape}].`);
+    throw new NijimiError(
+      "shape",
+      `sliceRows: rows ${start} to ${end ?? rows} are not within the ${rows} rows of [${x.shape}].`,
+    );
   const stride = sizeOf(x.shape.slice(1));
-  return tensor(x.dtype, [to - from, ...x.shape.slice(1)], x.data.subarray(from * stride, to * stride) as DataOf<D>);
+  return tensor(
+    x.dtype,
+    [to - from, ...x.shape.slice(1)],
+    x.data.subarray(from * stride, to * stride) as DataOf<D>,
+  );
 }
 
 /** Row `index` along the first axis without that axis, as a view: `[B, C, H, W]` → `[C, H, W]`. */
@@ -52,12 +70,19 @@ export function row<D extends DType>(x: Tensor<D>, index: number): Tensor<D> {
 /** Tensors one after the other along the first axis. The other dimensions and the types must agree. */
 export function concatenate<D extends DType>(parts: readonly Tensor<D>[]): Tensor<D> {
   const [first] = parts;
-  if (first === undefined) throw new NijimiError("shape", "concatenate: expected at least one tensor; got none.");
+  if (first === undefined)
+    throw new NijimiError("shape", "concatenate: expected at least one tensor; got none.");
   for (const part of parts) {
     if (part.dtype !== first.dtype)
-      throw new NijimiError("dtype", `concatenate: all tensors must be ${first.dtype}; got ${part.dtype}.`);
+      throw new NijimiError(
+        "dtype",
+        `concatenate: all tensors must be ${first.dtype}; got ${part.dtype}.`,
+      );
     if (part.shape.length === 0 || !sameShape(part.shape.slice(1), first.shape.slice(1)))
-      throw new NijimiError("shape", `concatenate: [${part.shape}] does not fit [${first.shape}] beyond the first axis.`);
+      throw new NijimiError(
+        "shape",
+        `concatenate: [${part.shape}] does not fit [${first.shape}] beyond the first axis.`,
+      );
   }
   const rows = parts.reduce((sum, part) => sum + part.shape[0], 0);
   const out = allocate(first.dtype, rows * sizeOf(first.shape.slice(1)));
@@ -87,8 +112,15 @@ export function repeatRows<D extends DType>(x: Tensor<D>, times: number): Tensor
  */
 export function transpose<D extends DType>(x: Tensor<D>, order: readonly number[]): Tensor<D> {
   const rank = x.shape.length;
-  if (order.length !== rank || new Set(order).size !== rank || !order.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < rank))
-    throw new NijimiError("shape", `transpose: [${order}] is not an order of the ${rank} axes of [${x.shape}].`);
+  if (
+    order.length !== rank ||
+    new Set(order).size !== rank ||
+    !order.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < rank)
+  )
+    throw new NijimiError(
+      "shape",
+      `transpose: [${order}] is not an order of the ${rank} axes of [${x.shape}].`,
+    );
   const shape = order.map((axis) => x.shape[axis]);
   const inputStrides = stridesOf(x.shape);
   const strides = order.map((axis) => inputStrides[axis]);
@@ -98,13 +130,18 @@ export function transpose<D extends DType>(x: Tensor<D>, order: readonly number[
 }
 
 /** Walks `out` in order; an odometer over the outer axes, a plain loop over the last one. */
-function copyStrided(source: Float32Array, out: Float32Array, shape: readonly number[], strides: readonly number[]): void {
+function copyStrided(
+  source: Float32Array,
+  out: Float32Array,
+  shape: readonly number[],
+  strides: readonly number[],
+): void {
   const last = shape.length - 1;
   const width = shape[last] ?? 1;
   const step = strides[last] ?? 1;
   const index = shape.map(() => 0);
   let offset = 0;
-  for (let written = 0; written < out.length; ) {
+  for (let written = 0; written < out.length;) {
     for (let i = 0; i < width; i++) out[written++] = source[offset + i * step];
     for (let axis = last - 1; axis >= 0; axis--) {
       offset += strides[axis];

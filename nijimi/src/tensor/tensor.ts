@@ -27,11 +27,18 @@ export function sizeOf(shape: readonly number[]): number {
  * @example
  * const x = tensor("float32", [2, 3], new Float32Array(6));
  */
-export function tensor<D extends DType>(dtype: D, shape: readonly number[], data: DataOf<D>): Tensor<D> {
+export function tensor<D extends DType>(
+  dtype: D,
+  shape: readonly number[],
+  data: DataOf<D>,
+): Tensor<D> {
   if (!shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0))
     throw new NijimiError("shape", `tensor: dimensions must be whole numbers ≥ 0; got [${shape}].`);
   if (data.length !== sizeOf(shape))
-    throw new NijimiError("shape", `tensor: shape [${shape}] needs ${sizeOf(shape)} elements; got ${data.length}.`);
+    throw new NijimiError(
+      "shape",
+      `tensor: shape [${shape}] needs ${sizeOf(shape)} elements; got ${data.length}.`,
+    );
   return { dtype, shape, data };
 }
 
@@ -42,10 +49,17 @@ export function zeros<D extends DType>(dtype: D, shape: readonly number[]): Tens
 
 /** A float32 tensor of the given numbers. */
 export function float32(shape: readonly number[], values: ArrayLike<number>): Tensor<"float32"> {
-  return tensor("float32", shape, values instanceof Float32Array ? values : Float32Array.from(values));
+  return tensor(
+    "float32",
+    shape,
+    values instanceof Float32Array ? values : Float32Array.from(values),
+  );
 }
 
 /** An int64 tensor of the given whole numbers. */
-export function int64(shape: readonly number[], values: ArrayLike<number | bigint>): Tensor<"int64"> {
+export function int64(
+  shape: readonly number[],
+  values: ArrayLike<number | bigint>,
+): Tensor<"int64"> {
   return tensor("int64", shape, BigInt64Array.from(Array.from(values, (value) => BigInt(value))));
 }

@@ -6,11 +6,7 @@
  * with fused multiply-add. The same is done here, so that float32 draws equal torch's bit for bit: a product of two
  * float32 is exact in a double, so `fround(a * b + c)` is the fused operation.
  */
-import type { DType } from "../dtype.ts";
 import { decodeMinifloat, encodeMinifloat, type Minifloat } from "../minifloat.ts";
-
-/** Types that normals can be drawn in. */
-export type DrawDType = Extract<DType, "float32" | "float64" | "float16" | "bfloat16">;
 
 /** Elements that are drawn together. */
 export const BLOCK = 16;
@@ -20,22 +16,30 @@ const TWO_PI = fround(2 * Math.PI);
 const HALF_SQRT2 = fround(Math.SQRT1_2);
 
 /** Cephes' coefficients of (ln(1+x) − x + x²/2) / x³, highest power first; ln 2 in two parts. */
-const LOG = [
-  7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
-  2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
+const [L0, L1, L2, L3, L4, L5, L6, L7, L8] = [
+  7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1,
+  -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
 ].map(fround);
 const LN2_HIGH = fround(0.693359375);
 const LN2_LOW = fround(-2.1219444e-4);
 /** Cephes' polynomials of sine and cosine on ±π/4; π/4 in three parts. */
 const [S0, S1, S2] = [-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1].map(fround);
-const [C0, C1, C2] = [2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2].map(fround);
+const [C0, C1, C2] = [2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2].map(
+  fround,
+);
 const FOUR_OVER_PI = fround(1.27323954473516);
-const [P1, P2, P3] = [-0.78515625, -2.4187564849853515625e-4, -3.77489497744594108e-8].map(fround);
+const [P1, P2, P3] = [-0.78515625, -2.4187564849853516e-4, -3.774894977445941e-8].map(fround);
 /** 2^(clz − 32), which scales an integer with that many leading zeros into [0.5, 1). */
 const SCALE = Float64Array.from({ length: 33 }, (_, clz) => 2 ** (clz - 32));
 
 /** 16 float32 normals into `out[offset…]` from 16 words, of which the low 24 bits count. */
-export function boxMullerFloat32(words: Uint32Array, out: Float32Array, offset: number, mean: number, std: number): void {
+export function boxMullerFloat32(
+  words: Uint32Array,
+  out: Float32Array,
+  offset: number,
+  mean: number,
+  std: number,
+): void {
   for (let j = 0; j < 8; j++) {
     const radius = fround(Math.sqrt(fround(-2 * logFraction(0x1000000 - (words[j] & 0xffffff)))));
     const theta = fround(TWO_PI * ((words[j + 8] & 0xffffff) / 0x1000000));
@@ -64,15 +68,20 @@ function logFraction(k: number): number {
   const e = below ? 7 - zeros : 8 - zeros;
   const x = below ? m + m - 1 : m - 1;
   const z = fround(x * x);
-  let y = LOG[0];
-  for (let i = 1; i < LOG.length; i++) y = fround(y * x + LOG[i]);
+  let y = fround(fround(fround(fround(L0 * x + L1) * x + L2) * x + L3) * x + L4);
+  y = fround(fround(fround(fround(y * x + L5) * x + L6) * x + L7) * x + L8);
   y = fround(fround(y * x) * z + fround(e * LN2_LOW));
   y = fround(y - 0.5 * z);
   return fround(e * LN2_HIGH + fround(x + y));
 }
 
 /** 16 float64 normals into `out[offset…]`, which holds 16 uniforms. */
-export function boxMullerFloat64(out: Float64Array, offset: number, mean: number, std: number): void {
+export function boxMullerFloat64(
+  out: Float64Array,
+  offset: number,
+  mean: number,
+  std: number,
+): void {
   for (let j = offset; j < offset + 8; j++) {
     const radius = Math.sqrt(-2 * Math.log(1 - out[j]));
     const theta = 2 * Math.PI * out[j + 8];
@@ -82,8 +91,15 @@ export function boxMullerFloat64(out: Float64Array, offset: number, mean: number
 }
 
 /** 16 normals of a half type into `out[offset…]`, which holds 16 uniforms. Torch rounds after every operation. */
-export function boxMullerHalf(format: Minifloat, out: Float32Array, offset: number, mean: number, std: number): void {
-  const round = (value: number): number => decodeMinifloat(format, encodeMinifloat(format, Float32Array.of(value)))[0];
+export function boxMullerHalf(
+  format: Minifloat,
+  out: Float32Array,
+  offset: number,
+  mean: number,
+  std: number,
+): void {
+  const round = (value: number): number =>
+    decodeMinifloat(format, encodeMinifloat(format, Float32Array.of(value)))[0];
   for (let j = offset; j < offset + 8; j++) {
     const radius = round(Math.sqrt(round(-2 * round(Math.log(round(1 - out[j]))))));
     const theta = round(2 * Math.PI * out[j + 8]);

@@ -13,8 +13,14 @@ const GOLDEN = 0x9e3779b97f4a7c15n;
  * const dropout = torchGenerator(deriveSeed(seed, "dropout"));
  * const image = torchGenerator(deriveSeed(seed, "augmentation", epoch, index));
  */
-export function deriveSeed(seed: number | bigint, ...labels: readonly (string | number | bigint)[]): bigint {
-  return labels.reduce<bigint>((state, label) => absorb(state, label), mix(BigInt.asUintN(64, BigInt(seed)) + GOLDEN));
+export function deriveSeed(
+  seed: number | bigint,
+  ...labels: readonly (string | number | bigint)[]
+): bigint {
+  return labels.reduce<bigint>(
+    (state, label) => absorb(state, label),
+    mix(BigInt.asUintN(64, BigInt(seed)) + GOLDEN),
+  );
 }
 
 /** `count` seeds that are independent of each other and of `seed`. */
@@ -28,7 +34,9 @@ function absorb(state: bigint, label: string | number | bigint): bigint {
   const bytes = new TextEncoder().encode(label);
   let result = mix(state + BigInt(bytes.length + 1) * GOLDEN);
   for (let start = 0; start < bytes.length; start += 8) {
-    const word = bytes.subarray(start, start + 8).reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
+    const word = bytes
+      .subarray(start, start + 8)
+      .reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
     result = mix((result ^ word) + GOLDEN);
   }
   return result;

@@ -36,17 +36,22 @@ export function mt19937(start: bigint | Mt19937State): Mt19937 {
       advance(words);
       position = 0;
     }
-    let y = words[position++];
-    y ^= y >>> 11;
-    y ^= (y << 7) & 0x9d2c5680;
-    y ^= (y << 15) & 0xefc60000;
-    return (y ^ (y >>> 18)) >>> 0;
+    return temper(words[position++]);
   }
 
   return Object.freeze({
     uint32,
     fill(target: Uint32Array) {
-      for (let i = 0; i < target.length; i++) target[i] = uint32();
+      for (let i = 0; i < target.length;) {
+        if (position === SIZE) {
+          advance(words);
+          position = 0;
+        }
+        const run = Math.min(SIZE - position, target.length - i);
+        for (let k = 0; k < run; k++) target[i + k] = temper(words[position + k]);
+        position += run;
+        i += run;
+      }
     },
     low53() {
       const high = uint32() & 0x1fffff;
@@ -81,10 +86,23 @@ function restoreWords({ words, position }: Mt19937State): Uint32Array {
 
 /** The next 624 words of the recurrence, in place. */
 function advance(words: Uint32Array): void {
-  for (let i = 0; i < SIZE; i++) {
-    const next = words[i + 1 === SIZE ? 0 : i + 1];
-    const far = words[i < SIZE - SHIFT ? i + SHIFT : i + SHIFT - SIZE];
-    const mixed = (words[i] & 0x80000000) | (next & 0x7fffffff);
-    words[i] = far ^ (mixed >>> 1) ^ (next & 1 ? 0x9908b0df : 0);
-  }
+  for (let i = 0; i < SIZE - SHIFT; i++)
+    words[i] = words[i + SHIFT] ^ twist(words[i], words[i + 1]);
+  for (let i = SIZE - SHIFT; i < SIZE - 1; i++)
+    words[i] = words[i + SHIFT - SIZE] ^ twist(words[i], words[i + 1]);
+  words[SIZE - 1] = words[SHIFT - 1] ^ twist(words[SIZE - 1], words[0]);
+}
+
+function twist(word: number, next: number): number {
+  const mixed = (word & 0x80000000) | (next & 0x7fffffff);
+  return (mixed >>> 1) ^ (-(next & 1) & 0x9908b0df);
+}
+
+/** The output function: spreads the entropy of a word over its bits. */
+function temper(word: number): number {
+  let y = word;
+  y ^= y >>> 11;
+  y ^= (y << 7) & 0x9d2c5680;
+  y ^= (y << 15) & 0xefc60000;
+  return (y ^ (y >>> 18)) >>> 0;
 }

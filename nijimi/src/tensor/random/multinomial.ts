@@ -12,17 +12,32 @@ export function checkWeights(weights: ArrayLike<number>): void {
   let sum = 0;
   for (let i = 0; i < weights.length; i++) {
     if (!(weights[i] >= 0) || weights[i] === Infinity)
-      throw new NijimiError("numeric", `multinomial: weights must be finite and ≥ 0; weight ${i} is ${weights[i]}.`);
+      throw new NijimiError(
+        "numeric",
+        `multinomial: weights must be finite and ≥ 0; weight ${i} is ${weights[i]}.`,
+      );
     sum += weights[i];
   }
-  if (!(sum > 0)) throw new NijimiError("numeric", "multinomial: the weights of a row sum to 0; at least one must be > 0.");
+  if (!(sum > 0))
+    throw new NijimiError(
+      "numeric",
+      "multinomial: the weights of a row sum to 0; at least one must be > 0.",
+    );
 }
 
 /** One index per uniform draw: the first whose cumulative share is not below it. */
-export function drawWithReplacement(weights: ArrayLike<number>, count: number, uniform: () => number, round: Round): number[] {
+export function drawWithReplacement(
+  weights: ArrayLike<number>,
+  count: number,
+  uniform: () => number,
+  round: Round,
+): number[] {
   const cumulative = new Float64Array(weights.length);
   let sum = 0;
-  for (let i = 0; i < weights.length; i++) cumulative[i] = sum = round(sum + weights[i]);
+  for (let i = 0; i < weights.length; i++) {
+    sum = round(sum + weights[i]);
+    cumulative[i] = sum;
+  }
   for (let i = 0; i < weights.length; i++) cumulative[i] = round(cumulative[i] / sum);
   cumulative[weights.length - 1] = 1;
   return Array.from({ length: count }, () => firstNotBelow(cumulative, uniform()));
@@ -40,7 +55,12 @@ function firstNotBelow(sorted: Float64Array, value: number): number {
 }
 
 /** The `count` indices with the largest weight / race[i], largest first. */
-export function drawWithoutReplacement(weights: ArrayLike<number>, race: ArrayLike<number>, count: number, round: Round): number[] {
+export function drawWithoutReplacement(
+  weights: ArrayLike<number>,
+  race: ArrayLike<number>,
+  count: number,
+  round: Round,
+): number[] {
   const scores = Float64Array.from(weights, (weight, i) => round(weight / race[i]));
   return Array.from(scores.keys())
     .sort((a, b) => scores[b] - scores[a])

@@ -48,7 +48,10 @@ export interface ChoiceOptions {
  */
 export function numpyRandomState(start: number | NumpyState): NumpyRandomState {
   if (typeof start === "number" && !(Number.isInteger(start) && start >= 0 && start < 2 ** 32))
-    throw new NijimiError("option", `numpyRandomState: expected a seed from 0 to 2^32 - 1; got ${start}.`);
+    throw new NijimiError(
+      "option",
+      `numpyRandomState: expected a seed from 0 to 2^32 - 1; got ${start}.`,
+    );
   const engine = mt19937(typeof start === "number" ? BigInt(start) : start);
   let cachedNormal = typeof start === "number" ? null : start.cachedNormal;
 
@@ -93,10 +96,15 @@ export function numpyRandomState(start: number | NumpyState): NumpyRandomState {
     }
   }
 
-  function randint(low: number | bigint, high: number | bigint, shape: readonly number[]): Tensor<"int64"> {
+  function randint(
+    low: number | bigint,
+    high: number | bigint,
+    shape: readonly number[],
+  ): Tensor<"int64"> {
     const base = BigInt(low);
     const max = BigInt(high) - base - 1n;
-    if (max < 0n) throw new NijimiError("option", `randint: expected low < high; got ${low} and ${high}.`);
+    if (max < 0n)
+      throw new NijimiError("option", `randint: expected low < high; got ${low} and ${high}.`);
     return integers(shape, () => base + interval64(max));
   }
 
@@ -109,15 +117,21 @@ export function numpyRandomState(start: number | NumpyState): NumpyRandomState {
     return order;
   }
 
-  function choice(n: number, shape: readonly number[], { p, replace = true }: ChoiceOptions): Tensor<"int64"> {
+  function choice(
+    n: number,
+    shape: readonly number[],
+    { p, replace = true }: ChoiceOptions,
+  ): Tensor<"int64"> {
     const size = sizeOf(shape);
     if (p) checkProbabilities(p, n);
-    if (!replace && size > n) throw new NijimiError("option", `choice: cannot draw ${size} of ${n} without replacement.`);
+    if (!replace && size > n)
+      throw new NijimiError("option", `choice: cannot draw ${size} of ${n} without replacement.`);
     if (!p && replace) return randint(0, n, shape);
-    const drawn =
-      !p ? permute(n)
-      : replace ? searchAll(cumulative(p), Array.from({ length: size }, random53))
-      : chooseDistinct(p, size, random53);
+    const drawn = !p
+      ? permute(n)
+      : replace
+        ? searchAll(cumulative(p), Array.from({ length: size }, random53))
+        : chooseDistinct(p, size, random53);
     return integers(shape, (i) => BigInt(drawn[i]));
   }
 
@@ -139,13 +153,20 @@ function floats(shape: readonly number[], next: () => number): Tensor<"float64">
 }
 
 function integers(shape: readonly number[], next: (i: number) => bigint): Tensor<"int64"> {
-  return tensor("int64", shape, BigInt64Array.from({ length: sizeOf(shape) }, (_, i) => next(i)));
+  return tensor(
+    "int64",
+    shape,
+    BigInt64Array.from({ length: sizeOf(shape) }, (_, i) => next(i)),
+  );
 }
 
 function checkProbabilities(p: ArrayLike<number>, n: number): void {
   const sum = Array.from(p).reduce((total, value) => total + value, 0);
   if (p.length !== n || Math.abs(sum - 1) > 1.5e-8 || Array.from(p).some((value) => !(value >= 0)))
-    throw new NijimiError("option", `choice: expected ${n} probabilities ≥ 0 that sum to 1; got ${p.length} with sum ${sum}.`);
+    throw new NijimiError(
+      "option",
+      `choice: expected ${n} probabilities ≥ 0 that sum to 1; got ${p.length} with sum ${sum}.`,
+    );
 }
 
 function cumulative(p: ArrayLike<number>): number[] {
@@ -172,7 +193,10 @@ function searchAll(sums: readonly number[], values: readonly number[]): number[]
 function chooseDistinct(p: ArrayLike<number>, size: number, random: () => number): number[] {
   const remaining = Array.from(p);
   if (remaining.filter((value) => value > 0).length < size)
-    throw new NijimiError("option", `choice: fewer than ${size} indices have a probability above 0.`);
+    throw new NijimiError(
+      "option",
+      `choice: fewer than ${size} indices have a probability above 0.`,
+    );
   const found: number[] = [];
   while (found.length < size) {
     const values = Array.from({ length: size - found.length }, random);

@@ -42,7 +42,10 @@ export interface PhiloxGenerator {
 export function philoxGenerator(start: number | bigint | PhiloxState): PhiloxGenerator {
   const restored = typeof start === "object" ? start : undefined;
   if (typeof start === "number" && !Number.isSafeInteger(start))
-    throw new NijimiError("option", `Seed: expected a whole number (beyond 2^53 as a bigint); got ${start}.`);
+    throw new NijimiError(
+      "option",
+      `Seed: expected a whole number (beyond 2^53 as a bigint); got ${start}.`,
+    );
   const seed = BigInt.asUintN(64, BigInt(restored?.seed ?? (start as number | bigint)));
   let offset = restored?.offset ?? 0;
   return Object.freeze<PhiloxGenerator>({

@@ -24,7 +24,10 @@ export function perImage(streams: readonly NormalStream[]): NormalStream {
   return Object.freeze<NormalStream>({
     randn([batch, ...rest]) {
       if (batch !== streams.length)
-        throw new NijimiError("shape", `perImage: ${streams.length} streams cannot draw a batch of ${batch}.`);
+        throw new NijimiError(
+          "shape",
+          `perImage: ${streams.length} streams cannot draw a batch of ${batch}.`,
+        );
       return concatenate(streams.map((stream) => stream.randn([1, ...rest])));
     },
   });
@@ -34,7 +37,9 @@ export function perImage(streams: readonly NormalStream[]): NormalStream {
 export type RandomState = TorchState | NumpyState | PhiloxState;
 
 /** The stream that a saved state belongs to; it goes on exactly where it was. */
-export function restoreRandom(state: RandomState): TorchGenerator | NumpyRandomState | PhiloxGenerator {
+export function restoreRandom(
+  state: RandomState,
+): TorchGenerator | NumpyRandomState | PhiloxGenerator {
   switch (state.kind) {
     case "torch":
       return torchGenerator(state);
@@ -43,6 +48,10 @@ export function restoreRandom(state: RandomState): TorchGenerator | NumpyRandomS
     case "philox":
       return philoxGenerator(state);
     default:
-      throw unknownName("random stream", String((state as { kind: unknown }).kind), ["torch", "numpy", "philox"]);
+      throw unknownName("random stream", String((state as { kind: unknown }).kind), [
+        "torch",
+        "numpy",
+        "philox",
+      ]);
   }
 }
