@@ -14,7 +14,10 @@ export interface Case {
   readonly root: string;
   /** The parsed JSON. */
   readonly json: CaseJson;
-  /** All tensors of `name.safetensors`, with `weights_from` and `weights_shared` followed; empty when there is no such file. */
+  /**
+   * All tensors of `name.safetensors`, with `weights_from` and `weights_shared` followed; empty when there is no such
+   * file. `weights_from: "case"` gives that case's `w.*`, `weights_from: { unet: "case" }` gives them as `w.unet.*`.
+   */
   tensors(): Record<string, Tensor>;
   /** Another case of the same root, by id. */
   sibling(id: string): Case;
@@ -27,7 +30,9 @@ export interface CaseJson {
   readonly function?: string;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly tolerance?: Tolerance;
-  readonly tensors?: Readonly<Record<string, { readonly shape: readonly number[]; readonly dtype: string }>>;
+  readonly tensors?: Readonly<
+    Record<string, { readonly shape: readonly number[]; readonly dtype: string }>
+  >;
   readonly notes?: readonly string[];
   readonly [key: string]: unknown;
 }
