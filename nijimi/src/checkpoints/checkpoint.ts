@@ -47,6 +47,9 @@ export interface Entry {
   read(): Promise<Tensor>;
 }
 
+/** Name of the tensor in a file that holds a single one without a name. */
+export const ROOT_NAME = "value";
+
 /** Tensors by name. Made without a prototype, so that any name is a name. */
 export type Entries = Readonly<Record<string, Entry>>;
 

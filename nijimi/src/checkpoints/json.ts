@@ -58,7 +58,7 @@ export function parseJson(text: string, options: JsonOptions = {}): JsonValue {
     false: false,
     null: null,
   };
-  if (nonFinite) Object.assign(words, { NaN: NaN, Infinity: Infinity, "-Infinity": -Infinity });
+  if (nonFinite) Object.assign(words, { NaN, Infinity, "-Infinity": -Infinity });
   let at = 0;
 
   function fail(problem: string): never {
