@@ -188,3 +188,26 @@ export function parseJsonObject(text: string, options: JsonOptions = {}): JsonOb
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+/**
+ * JSON text, indented by two spaces and with a final line feed, as Python's `json.dumps` writes it: numbers
+ * that are not finite stay, as bare words.
+ */
+export function formatJson(value: JsonValue): string {
+  return `${formatValue(value, "")}\n`;
+}
+
+function formatValue(value: JsonValue, indent: string): string {
+  if (typeof value === "number") return String(value);
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const inner = `${indent}  `;
+  const items = Array.isArray(value)
+    ? value.map((item) => formatValue(item, inner))
+    : Object.entries(value).map(
+        ([key, item]) => `${JSON.stringify(key)}: ${formatValue(item, inner)}`,
+      );
+  const [open, close] = Array.isArray(value) ? "[]" : "{}";
+  return items.length === 0
+    ? open + close
+    : `${open}\n${inner}${items.join(`,\n${inner}`)}\n${indent}${close}`;
+}

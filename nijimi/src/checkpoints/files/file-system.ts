@@ -15,6 +15,17 @@ export interface FileSystem {
    * Missing parent folders are made.
    */
   writeFile(path: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void>;
+  /**
+   * Makes a folder so that it appears complete or not at all: `write` fills a temporary folder beside it, which is
+   * then renamed.
+   *
+   * @throws NijimiError `file` when the folder exists, is not empty and `overwrite` is false
+   */
+  writeFolder(
+    path: string,
+    overwrite: boolean,
+    write: (temporary: string) => Promise<void>,
+  ): Promise<void>;
   /** `name` inside the folder `path`. */
   join(path: string, ...names: readonly string[]): string;
 }

@@ -113,6 +113,32 @@ async function writeChunks(
   }
 }
 
+/** Makes a folder that appears complete or not at all. */
+export const writeFolder: FileSystem["writeFolder"] = async (folder, overwrite, write) => {
+  const target = path.resolve(folder);
+  const existing = await readdir(target).catch((cause: { code?: string }) => {
+    if (cause.code === "ENOENT") return undefined;
+    throw fileError(`${folder} cannot be written`, cause);
+  });
+  if (existing && existing.length > 0 && !overwrite)
+    throw new NijimiError(
+      "file",
+      `${folder} exists and is not empty; choose another place, or allow overwriting.`,
+    );
+  const suffix = randomBytes(6).toString("hex");
+  const temporary = `${target}.${suffix}.part`;
+  try {
+    await mkdir(temporary, { recursive: true });
+    await write(temporary);
+    if (existing) await rename(target, `${target}.${suffix}.old`);
+    await rename(temporary, target);
+  } catch (cause) {
+    await rm(temporary, { recursive: true, force: true });
+    throw cause instanceof NijimiError ? cause : fileError(`${folder} cannot be written`, cause);
+  }
+  await rm(`${target}.${suffix}.old`, { recursive: true, force: true });
+};
+
 export const join: FileSystem["join"] = (folder, ...names) => path.join(folder, ...names);
 
 function fileError(what: string, cause: unknown): NijimiError {

@@ -17,6 +17,10 @@ export const writeFile: FileSystem["writeFile"] = async (path) => {
   throw noFiles(`write ${path}`, "Use writeSafetensors, which gives the bytes.");
 };
 
+export const writeFolder: FileSystem["writeFolder"] = async (path) => {
+  throw noFiles(`write the folder ${path}`, "Use writeSafetensors, which gives the bytes.");
+};
+
 export const join: FileSystem["join"] = (path, ...names) => [path, ...names].join("/");
 
 function noFiles(what: string, remedy: string): NijimiError {
