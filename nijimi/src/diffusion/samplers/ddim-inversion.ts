@@ -6,7 +6,7 @@
 import type { Tensor } from "../../tensor/tensor.ts";
 import { NijimiError } from "../../errors.ts";
 import { combine, epsOf, transfer } from "./arithmetic.ts";
-import { ddimStep } from "./ddim.ts";
+import { ddimStep, targetLevels } from "./ddim.ts";
 import { beginLoop } from "./loop.ts";
 import type { Level } from "./space.ts";
 import type { Prediction, SamplerInput, SamplerRun } from "./types.ts";
@@ -15,6 +15,8 @@ import type { Prediction, SamplerInput, SamplerRun } from "./types.ts";
 export interface DdimInversionOptions {
   /** Evaluations spent per step on making the step exact. 0 is the published approximation. @default 0 */
   readonly refinements?: number;
+  /** Level each step goes to, where that is not the level the next one starts from. @default sigmas[i + 1] */
+  readonly targets?: ArrayLike<number>;
 }
 
 /** Inversion of DDIM. `sigmas` rise; x is the clean end. Deterministic; 1 + `refinements` evaluations a step. */
@@ -23,10 +25,11 @@ export async function* ddimInversion(input: SamplerInput & DdimInversionOptions)
   if (!(Number.isInteger(refinements) && refinements >= 0))
     throw new NijimiError("option", `ddimInversion: refinements must be a whole number ≥ 0; got ${refinements}.`);
   const loop = beginLoop("ddimInversion", input, { direction: "rising" });
+  const target = targetLevels("ddimInversion", input.targets, loop.levels, loop.level);
   let { x } = loop;
   for (let step = loop.first; step < loop.steps; step++) {
     const from = loop.levels[step];
-    const to = loop.levels[step + 1];
+    const to = target(step);
     let prediction = await loop.evaluate(x, from, step);
     let next = prediction.eps || from.std > 0 ? ddimStep(x, prediction, from, to) : combine([to.alpha / from.alpha, x]);
     const rounds = refinements + (!prediction.eps && from.std === 0 ? 1 : 0);
@@ -35,7 +38,7 @@ export async function* ddimInversion(input: SamplerInput & DdimInversionOptions)
       next = refine(x, next, prediction, from, to);
     }
     x = next;
-    yield loop.finished(step, x, prediction.denoised);
+    yield { ...loop.finished(step, x, prediction.denoised), sigma: to.sigma };
   }
 }
 
