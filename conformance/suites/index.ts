@@ -4,6 +4,9 @@
 import type { Suite } from "../case.ts";
 
 export const suites: Readonly<Record<string, () => Promise<Suite>>> = {
+  blocks: async () => (await import("./blocks.ts")).suite,
   ops: async () => (await import("./ops.ts")).suite,
+  unets: async () => (await import("./unets.ts")).suite,
   rng: async () => (await import("./rng.ts")).suite,
+  schedulers: async () => (await import("./schedulers.ts")).suite,
 };

@@ -99,9 +99,9 @@ export function module<const C extends Children, Args extends readonly unknown[]
   };
 }
 
-/** Parameter name of a child: `timeProj` → `time_proj`, `conv1` → `conv1`. */
+/** Parameter name of a child: `timeProj` → `time_proj`; `conv1` and `Conv2d_0` stay. */
 export function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return name.replace(/(?<=[a-zA-Z0-9])[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 /** `a.b`; either may be empty. */

@@ -5,7 +5,7 @@
 import { cast, concat, constant, cos, log, mul, pad, reshape, sin } from "../graph/ops.ts";
 import type { Sym } from "../graph/primitives.ts";
 import { float32 } from "../tensor/tensor.ts";
-import { valuesInit } from "./initializers.ts";
+import { normalInit } from "./initializers.ts";
 import { type Layer, module } from "./layer.ts";
 
 /** Options of {@link timestepEmbedding}, by diffusers' names. */
@@ -54,15 +54,20 @@ export interface GaussianFourierOptions {
   readonly log?: boolean;
   /** [cos, sin] instead of [sin, cos]. @default false */
   readonly flipSinToCos?: boolean;
+  /** Standard deviation of the frequencies. @default 16 */
+  readonly scale?: number;
 }
 
-/** Random Fourier features of noise levels: sin and cos of 2πW·log σ, [N] → [N, 2·size]. Parameter: weight [size], fixed. */
+/**
+ * Random Fourier features of noise levels: sin and cos of 2πW·log σ, [N] → [N, 2·size].
+ * Parameter: weight [size], drawn once from N(0, scale²) and not trained.
+ */
 export function gaussianFourier(
-  frequencies: ArrayLike<number>,
-  { log: takeLog = true, flipSinToCos = false }: GaussianFourierOptions = {},
+  size: number,
+  { log: takeLog = true, flipSinToCos = false, scale = 16 }: GaussianFourierOptions = {},
 ): Layer<readonly [Sym], Sym> {
   return module(
-    { weight: { shape: [frequencies.length], init: valuesInit(frequencies), buffer: true } },
+    { weight: { shape: [size], init: normalInit(scale), buffer: true } },
     (m, sigma: Sym) => {
       const level = takeLog ? log(sigma) : sigma;
       const angles = mul(

@@ -1,0 +1,66 @@
+/** Configs as they lie beside published weights (snake_case JSON), read into the typed objects of our models. */
+import { nearestNames, NijimiError } from "../errors.ts";
+import { snakeCase } from "../nn/layer.ts";
+
+/** A config.json. */
+export type ConfigJson = Readonly<Record<string, unknown>>;
+
+/**
+ * The config with every field of `defaults`, renamed to camelCase.
+ *
+ * Keys that begin with an underscore (diffusers' bookkeeping) are dropped; null where the default is undefined too.
+ *
+ * @param ignored snake_case keys that change nothing here
+ * @throws NijimiError `option` for a key that is neither in `defaults` nor ignored
+ * @example
+ * const config = readConfig("UNet2DModel", json, UNET_2D_DEFAULTS, ["sample_size"]);
+ */
+export function readConfig<Config extends object>(
+  what: string,
+  json: ConfigJson,
+  defaults: Config,
+  ignored: readonly string[] = [],
+): Config {
+  const known = new Map(Object.keys(defaults).map((key) => [snakeCase(key), key]));
+  const config: Record<string, unknown> = { ...(defaults as Record<string, unknown>) };
+  for (const [key, value] of Object.entries(json)) {
+    if (key.startsWith("_") || ignored.includes(key)) continue;
+    const name = known.get(key);
+    if (name === undefined) {
+      const near = nearestNames(key, [...known.keys()]);
+      throw new NijimiError(
+        "option",
+        `${what}: unknown config key "${key}"${near.length > 0 ? `; nearest: ${near.join(", ")}` : ""}. This network may be newer than nijimi.`,
+      );
+    }
+    config[name] = value;
+  }
+  return config as Config;
+}
+
+/** One value per level from a number or a list. */
+export function perLevel<T>(value: T | readonly T[], levels: number, what: string): readonly T[] {
+  if (!Array.isArray(value)) return Array.from({ length: levels }, () => value as T);
+  if (value.length !== levels)
+    throw new NijimiError(
+      "option",
+      `${what}: got ${value.length} values; expected ${levels}, one per block.`,
+    );
+  return value as readonly T[];
+}
+
+/** Refuses the options of a config that are not at the only value handled here. */
+export function requireValues(
+  what: string,
+  config: object,
+  values: Readonly<Record<string, readonly unknown[]>>,
+): void {
+  for (const [key, accepted] of Object.entries(values)) {
+    const got = (config as Record<string, unknown>)[key];
+    if (!accepted.includes(got))
+      throw new NijimiError(
+        "unsupported",
+        `${what}: ${key} = ${JSON.stringify(got)} is not supported; accepted: ${accepted.map((v) => JSON.stringify(v)).join(", ")}.`,
+      );
+  }
+}

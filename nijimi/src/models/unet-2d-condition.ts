@@ -1,0 +1,482 @@
+/**
+ * The U-Net conditioned on text (and more): diffusers' UNet2DConditionModel.
+ *
+ * Latent diffusion (arXiv:2112.10752) and Stable Diffusion 1, 2 and XL; Imagen's and DeepFloyd IF's forms with text
+ * tokens as added keys; LCM's guidance embedding; the upscaler's noise level; unCLIP's image embeddings as class
+ * labels. Published networks are in {@link UNET_2D_CONDITION_VARIANTS}.
+ */
+import { NijimiError, unknownName } from "../errors.ts";
+import type { Dim } from "../graph/dim.ts";
+import { add, cast, concat, mul, reshape, sub } from "../graph/ops.ts";
+import type { Sym } from "../graph/primitives.ts";
+import { activation } from "../nn/activations.ts";
+import { conv2d, embedding, groupNorm, linear } from "../nn/basic.ts";
+import { type Layer, module } from "../nn/layer.ts";
+import { gaussianFourier, timestepEmbedding } from "../nn/timestep-embedding.ts";
+import { contextMask } from "./blocks/attention.ts";
+import { textTimeEmbedding, timestepMlp } from "./blocks/embeddings.ts";
+import {
+  downBlock,
+  type LevelContext,
+  type LevelOptions,
+  midBlock,
+  upBlock,
+} from "./blocks/unet-blocks.ts";
+import { type ConfigJson, perLevel, readConfig, requireValues } from "./config.ts";
+
+/** Config of a UNet2DConditionModel; diffusers' names in camelCase. Lists have one value per level. */
+export interface Unet2dConditionConfig {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly centerInputSample: boolean;
+  readonly flipSinToCos: boolean;
+  readonly freqShift: number;
+  readonly downBlockTypes: readonly string[];
+  readonly midBlockType: string | null;
+  readonly upBlockTypes: readonly string[];
+  readonly onlyCrossAttention: boolean | readonly boolean[];
+  readonly blockOutChannels: readonly number[];
+  readonly layersPerBlock: number | readonly number[];
+  readonly downsamplePadding: number;
+  readonly midBlockScaleFactor: number;
+  readonly dropout: number;
+  readonly actFn: string;
+  readonly normNumGroups: number | null;
+  readonly normEps: number;
+  readonly crossAttentionDim: number | readonly number[];
+  readonly transformerLayersPerBlock: number | readonly number[];
+  readonly reverseTransformerLayersPerBlock: readonly number[] | null;
+  readonly encoderHidDim: number | null;
+  readonly encoderHidDimType: string | null;
+  /** By a historical accident the number of heads, unless `numAttentionHeads` is given. */
+  readonly attentionHeadDim: number | readonly number[];
+  readonly numAttentionHeads: number | readonly number[] | null;
+  readonly dualCrossAttention: boolean;
+  readonly useLinearProjection: boolean;
+  readonly classEmbedType: string | null;
+  readonly additionEmbedType: string | null;
+  readonly additionTimeEmbedDim: number | null;
+  readonly numClassEmbeds: number | null;
+  readonly upcastAttention: boolean;
+  readonly resnetTimeScaleShift: string;
+  readonly resnetSkipTimeAct: boolean;
+  readonly resnetOutScaleFactor: number;
+  readonly timeEmbeddingType: string;
+  readonly timeEmbeddingDim: number | null;
+  readonly timeEmbeddingActFn: string | null;
+  readonly timestepPostAct: string | null;
+  readonly timeCondProjDim: number | null;
+  readonly convInKernel: number;
+  readonly convOutKernel: number;
+  readonly projectionClassEmbeddingsInputDim: number | null;
+  readonly attentionType: string;
+  readonly classEmbeddingsConcat: boolean;
+  readonly midBlockOnlyCrossAttention: boolean | null;
+  readonly crossAttentionNorm: string | null;
+  readonly additionEmbedTypeNumHeads: number;
+}
+
+/** diffusers' defaults: Stable Diffusion 1's network but for the width of the context. */
+export const UNET_2D_CONDITION_DEFAULTS: Unet2dConditionConfig = {
+  inChannels: 4,
+  outChannels: 4,
+  centerInputSample: false,
+  flipSinToCos: true,
+  freqShift: 0,
+  downBlockTypes: [
+    "CrossAttnDownBlock2D",
+    "CrossAttnDownBlock2D",
+    "CrossAttnDownBlock2D",
+    "DownBlock2D",
+  ],
+  midBlockType: "UNetMidBlock2DCrossAttn",
+  upBlockTypes: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+  onlyCrossAttention: false,
+  blockOutChannels: [320, 640, 1280, 1280],
+  layersPerBlock: 2,
+  downsamplePadding: 1,
+  midBlockScaleFactor: 1,
+  dropout: 0,
+  actFn: "silu",
+  normNumGroups: 32,
+  normEps: 1e-5,
+  crossAttentionDim: 1280,
+  transformerLayersPerBlock: 1,
+  reverseTransformerLayersPerBlock: null,
+  encoderHidDim: null,
+  encoderHidDimType: null,
+  attentionHeadDim: 8,
+  numAttentionHeads: null,
+  dualCrossAttention: false,
+  useLinearProjection: false,
+  classEmbedType: null,
+  additionEmbedType: null,
+  additionTimeEmbedDim: null,
+  numClassEmbeds: null,
+  upcastAttention: false,
+  resnetTimeScaleShift: "default",
+  resnetSkipTimeAct: false,
+  resnetOutScaleFactor: 1,
+  timeEmbeddingType: "positional",
+  timeEmbeddingDim: null,
+  timeEmbeddingActFn: null,
+  timestepPostAct: null,
+  timeCondProjDim: null,
+  convInKernel: 3,
+  convOutKernel: 3,
+  projectionClassEmbeddingsInputDim: null,
+  attentionType: "default",
+  classEmbeddingsConcat: false,
+  midBlockOnlyCrossAttention: null,
+  crossAttentionNorm: null,
+  additionEmbedTypeNumHeads: 64,
+};
+
+const SD2: Unet2dConditionConfig = {
+  ...UNET_2D_CONDITION_DEFAULTS,
+  crossAttentionDim: 1024,
+  attentionHeadDim: [5, 10, 20, 20],
+  useLinearProjection: true,
+};
+
+/** Published networks of Stable Diffusion. */
+export const UNET_2D_CONDITION_VARIANTS = {
+  sd1: { ...UNET_2D_CONDITION_DEFAULTS, crossAttentionDim: 768 },
+  "sd1-inpainting": { ...UNET_2D_CONDITION_DEFAULTS, crossAttentionDim: 768, inChannels: 9 },
+  sd2: SD2,
+  "sd2-inpainting": { ...SD2, inChannels: 9 },
+  "sd2-depth": { ...SD2, inChannels: 5 },
+  "x4-upscaler": {
+    ...UNET_2D_CONDITION_DEFAULTS,
+    inChannels: 7,
+    downBlockTypes: [
+      "DownBlock2D",
+      "CrossAttnDownBlock2D",
+      "CrossAttnDownBlock2D",
+      "CrossAttnDownBlock2D",
+    ],
+    upBlockTypes: ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+    blockOutChannels: [256, 512, 512, 1024],
+    crossAttentionDim: 1024,
+    onlyCrossAttention: [true, true, true, false],
+    numClassEmbeds: 1000,
+    useLinearProjection: true,
+  },
+  "sdxl-base": {
+    ...UNET_2D_CONDITION_DEFAULTS,
+    downBlockTypes: ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+    upBlockTypes: ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+    blockOutChannels: [320, 640, 1280],
+    crossAttentionDim: 2048,
+    transformerLayersPerBlock: [1, 2, 10],
+    attentionHeadDim: [5, 10, 20],
+    useLinearProjection: true,
+    additionEmbedType: "text_time",
+    additionTimeEmbedDim: 256,
+    projectionClassEmbeddingsInputDim: 2816,
+  },
+  "sdxl-refiner": {
+    ...UNET_2D_CONDITION_DEFAULTS,
+    downBlockTypes: ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+    upBlockTypes: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+    blockOutChannels: [384, 768, 1536, 1536],
+    crossAttentionDim: 1280,
+    transformerLayersPerBlock: 4,
+    attentionHeadDim: [6, 12, 24, 24],
+    useLinearProjection: true,
+    additionEmbedType: "text_time",
+    additionTimeEmbedDim: 256,
+    projectionClassEmbeddingsInputDim: 2560,
+  },
+} as const satisfies Record<string, Unet2dConditionConfig>;
+
+/** A config.json of diffusers. */
+export function readUnet2dConditionConfig(json: ConfigJson): Unet2dConditionConfig {
+  return readConfig("UNet2DConditionModel", json, UNET_2D_CONDITION_DEFAULTS, ["sample_size"]);
+}
+
+/** What the network takes. */
+export interface Unet2dConditionInputs {
+  /** Noisy latents or images [N, C, H, W]. */
+  readonly sample: Sym;
+  /** Timesteps [N]. */
+  readonly timestep: Sym;
+  /** Text tokens [N, M, crossAttentionDim], or the width of `encoderHidDim`. */
+  readonly encoderHiddenStates: Sym;
+  /** 1 for tokens to attend to, 0 for others [N, M]. */
+  readonly encoderAttentionMask?: Sym;
+  /** Class indices [N], noise levels [N], or features, as the config says. */
+  readonly classLabels?: Sym;
+  /** Guidance-scale features [N, timeCondProjDim] (LCM). */
+  readonly timestepCond?: Sym;
+  /** Pooled text [N, E] (SDXL). */
+  readonly textEmbeds?: Sym;
+  /** Sizes and crops [N, 6], or 5 for the refiner (SDXL). */
+  readonly timeIds?: Sym;
+  /** Added to the states of the skip connections, in their order (ControlNet). */
+  readonly downResiduals?: readonly Sym[];
+  /** Added to the middle (ControlNet). */
+  readonly midResidual?: Sym;
+  /** Added to the levels' features going down, one per level (T2I-Adapter). */
+  readonly levelResiduals?: readonly Sym[];
+}
+
+/**
+ * The network: noisy latents → prediction [N, outChannels, H, W]. Any height and width.
+ *
+ * @throws NijimiError `option` or `unsupported` for configs that no published network has
+ * @example
+ * const net = unet2dCondition(UNET_2D_CONDITION_VARIANTS.sd1);
+ * const eps = net.apply(parameterScope(), "", { sample, timestep, encoderHiddenStates });
+ */
+export function unet2dCondition(
+  config: Unet2dConditionConfig,
+): Layer<readonly [Unet2dConditionInputs], Sym> {
+  const what = "UNet2DConditionModel";
+  const { blockOutChannels: channels, normEps: eps } = config;
+  const count = channels.length;
+  requireValues(what, config, { dualCrossAttention: [false], attentionType: ["default"] });
+  if (config.downBlockTypes.length !== count || config.upBlockTypes.length !== count)
+    throw new NijimiError(
+      "option",
+      `${what}: ${count} levels of channels, ${config.downBlockTypes.length} down and ${config.upBlockTypes.length} up blocks; expected as many of each.`,
+    );
+  const width =
+    config.timeEmbeddingDim ?? channels[0] * (config.timeEmbeddingType === "fourier" ? 2 : 4);
+  const features = config.timeEmbeddingType === "fourier" ? width : channels[0];
+  const groups = config.normNumGroups ?? 32;
+  const headDims = perLevel(config.attentionHeadDim, count, "attention_head_dim");
+  const heads = perLevel(
+    config.numAttentionHeads ?? config.attentionHeadDim,
+    count,
+    "num_attention_heads",
+  );
+  const contexts = perLevel(config.crossAttentionDim, count, "cross_attention_dim");
+  const depths = perLevel(config.transformerLayersPerBlock, count, "transformer_layers_per_block");
+  const upDepths = config.reverseTransformerLayersPerBlock ?? depths.toReversed();
+  const onlyCross = perLevel(config.onlyCrossAttention, count, "only_cross_attention");
+  const layers = perLevel(config.layersPerBlock, count, "layers_per_block");
+  const midOnlyCross =
+    config.midBlockOnlyCrossAttention ??
+    (typeof config.onlyCrossAttention === "boolean" ? config.onlyCrossAttention : false);
+
+  const level = (
+    i: number,
+    blockLayers: number,
+    transformerLayers: number,
+    only: boolean,
+  ): LevelOptions => ({
+    tembChannels: config.classEmbeddingsConcat ? 2 * width : width,
+    layers: blockLayers,
+    eps,
+    groups,
+    actFn: config.actFn,
+    timeEmbeddingNorm: config.resnetTimeScaleShift,
+    skipTimeAct: config.resnetSkipTimeAct,
+    outputScaleFactor: config.resnetOutScaleFactor,
+    downsamplePadding: config.downsamplePadding,
+    attention: {
+      heads: heads[i],
+      headDim: headDims[i],
+      crossAttentionDim: contexts[i],
+      transformerLayers,
+      useLinearProjection: config.useLinearProjection,
+      onlyCrossAttention: only,
+      crossAttentionNorm: config.crossAttentionNorm,
+    },
+  });
+
+  const deepest = count - 1;
+  return module(
+    {
+      convIn: conv2d(config.inChannels, channels[0], config.convInKernel, {
+        padding: Math.floor((config.convInKernel - 1) / 2),
+      }),
+      timeProj:
+        config.timeEmbeddingType === "fourier"
+          ? gaussianFourier(width / 2, { log: false, flipSinToCos: config.flipSinToCos })
+          : undefined,
+      timeEmbedding: timestepMlp(features, width, {
+        actFn: config.actFn,
+        postActFn: config.timestepPostAct,
+        condProjDim: config.timeCondProjDim,
+      }),
+      encoderHidProj: encoderProjection(config, contexts[0]),
+      classEmbedding: classEmbedding(config, features, width),
+      addEmbedding: additionEmbedding(config, contexts[0], width),
+      downBlocks: config.downBlockTypes.map((name, i) =>
+        downBlock(name, {
+          ...level(i, layers[i], depths[i], onlyCross[i]),
+          inChannels: channels[Math.max(0, i - 1)],
+          outChannels: channels[i],
+          addDownsample: i < deepest,
+        }),
+      ),
+      midBlock:
+        config.midBlockType === null
+          ? undefined
+          : midBlock(config.midBlockType, {
+              ...level(deepest, 1, depths[deepest], midOnlyCross),
+              inChannels: channels[deepest],
+              outputScaleFactor: config.midBlockScaleFactor,
+            }),
+      upBlocks: config.upBlockTypes.map((name, i) => {
+        const own = deepest - i;
+        return upBlock(name, {
+          ...level(own, layers[own] + 1, upDepths[i], onlyCross[own]),
+          inChannels: channels[Math.max(0, own - 1)],
+          outChannels: channels[own],
+          prevOutputChannel: channels[Math.min(deepest, own + 1)],
+          addUpsample: i < deepest,
+        });
+      }),
+      convNormOut:
+        config.normNumGroups === null ? undefined : groupNorm(groups, channels[0], { eps }),
+      convOut: conv2d(channels[0], config.outChannels, config.convOutKernel, {
+        padding: Math.floor((config.convOutKernel - 1) / 2),
+      }),
+    },
+    (m, inputs: Unet2dConditionInputs) => {
+      const {
+        timestep,
+        encoderAttentionMask,
+        levelResiduals = [],
+        downResiduals,
+        midResidual,
+      } = inputs;
+      const sample = config.centerInputSample ? sub(mul(inputs.sample, 2), 1) : inputs.sample;
+      const project = (t: Sym): Sym =>
+        m.timeProj?.(t) ??
+        timestepEmbedding(t, channels[0], {
+          flipSinToCos: config.flipSinToCos,
+          downscaleFreqShift: config.freqShift,
+        });
+      let temb = m.timeEmbedding(project(timestep), inputs.timestepCond);
+      if (config.classEmbedType !== null || config.numClassEmbeds !== null) {
+        const given = needed(inputs.classLabels, "classLabels");
+        const labels = config.classEmbedType === "timestep" ? project(given) : given;
+        const classes = m.classEmbedding?.(labels) ?? labels;
+        temb = config.classEmbeddingsConcat ? concat([temb, classes], -1) : add(temb, classes);
+      }
+      if (m.addEmbedding !== undefined)
+        temb = add(temb, m.addEmbedding(additionFeatures(config, inputs)));
+      if (config.timeEmbeddingActFn !== null) temb = activation(config.timeEmbeddingActFn)(temb);
+      const context = m.encoderHidProj?.(inputs.encoderHiddenStates) ?? inputs.encoderHiddenStates;
+      const mask =
+        encoderAttentionMask === undefined
+          ? undefined
+          : contextMask(cast(encoderAttentionMask, "float32"));
+      const given: LevelContext = { temb, context, mask };
+
+      let h = m.convIn(sample);
+      let states = [h];
+      m.downBlocks.forEach((block, i) => {
+        const down = block(h, { ...given, residual: levelResiduals[i] });
+        h = down.h;
+        states.push(...down.states);
+      });
+      if (downResiduals !== undefined)
+        states = states.map((state, i) => add(state, downResiduals[i]));
+      h = m.midBlock?.(h, given) ?? h;
+      if (midResidual !== undefined) h = add(h, midResidual);
+      m.upBlocks.forEach((block, i) => {
+        const skips = states.splice(-(layers[deepest - i] + 1));
+        const below = states.at(-1);
+        const size: readonly [Dim, Dim] | undefined =
+          below === undefined ? undefined : [below.shape[2], below.shape[3]];
+        ({ h } = block(h, skips, given, size));
+      });
+      const act = activation(config.actFn);
+      return m.convOut(m.convNormOut === undefined ? h : act(m.convNormOut(h)));
+    },
+    { kind: "unet2dCondition" },
+  );
+}
+
+function needed(value: Sym | undefined, name: string): Sym {
+  if (value === undefined)
+    throw new NijimiError("option", `UNet2DConditionModel: this network needs ${name}.`);
+  return value;
+}
+
+function encoderProjection(
+  { encoderHidDim, encoderHidDimType }: Unet2dConditionConfig,
+  context: number,
+): Layer<readonly [Sym], Sym> | undefined {
+  if (encoderHidDim === null) return undefined;
+  if (encoderHidDimType !== null && encoderHidDimType !== "text_proj")
+    throw new NijimiError(
+      "unsupported",
+      `UNet2DConditionModel: encoder_hid_dim_type "${encoderHidDimType}" is not supported; accepted: text_proj.`,
+    );
+  return linear(encoderHidDim, context);
+}
+
+function classEmbedding(
+  config: Unet2dConditionConfig,
+  features: number,
+  width: number,
+): Layer<readonly [Sym], Sym> | undefined {
+  const {
+    classEmbedType,
+    numClassEmbeds,
+    projectionClassEmbeddingsInputDim: projected,
+    actFn,
+  } = config;
+  switch (classEmbedType) {
+    case null:
+      return numClassEmbeds === null ? undefined : embedding(numClassEmbeds, width);
+    case "timestep":
+      return timestepMlp(features, width, { actFn });
+    case "identity":
+      return undefined;
+    case "projection":
+      return timestepMlp(projected as number, width);
+    case "simple_projection":
+      return linear(projected as number, width);
+    default:
+      throw unknownName("class embedding", classEmbedType, [
+        "timestep",
+        "identity",
+        "projection",
+        "simple_projection",
+      ]);
+  }
+}
+
+function additionEmbedding(
+  config: Unet2dConditionConfig,
+  context: number,
+  width: number,
+): Layer<readonly [Sym], Sym> | undefined {
+  switch (config.additionEmbedType) {
+    case null:
+      return undefined;
+    case "text":
+      return textTimeEmbedding(
+        config.encoderHidDim ?? context,
+        width,
+        config.additionEmbedTypeNumHeads,
+      );
+    case "text_time":
+      return timestepMlp(config.projectionClassEmbeddingsInputDim as number, width);
+    default:
+      throw unknownName("addition embedding", config.additionEmbedType, ["text", "text_time"]);
+  }
+}
+
+/** What the addition embedding is made of: the text tokens, or pooled text beside the sinusoids of sizes and crops. */
+function additionFeatures(config: Unet2dConditionConfig, inputs: Unet2dConditionInputs): Sym {
+  if (config.additionEmbedType === "text") return inputs.encoderHiddenStates;
+  const ids = needed(inputs.timeIds, "timeIds");
+  const [batch, count] = ids.shape;
+  const size = config.additionTimeEmbedDim as number;
+  const waves = timestepEmbedding(reshape(ids, [-1]), size, {
+    flipSinToCos: config.flipSinToCos,
+    downscaleFreqShift: config.freqShift,
+  });
+  return concat(
+    [needed(inputs.textEmbeds, "textEmbeds"), reshape(waves, [batch, (count as number) * size])],
+    -1,
+  );
+}
