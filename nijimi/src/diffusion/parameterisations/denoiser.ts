@@ -6,6 +6,7 @@ import { levelOf } from "../samplers/space.ts";
 import type { DenoiseContext, Denoiser, Prediction } from "../samplers/types.ts";
 import type { X0Transform } from "./clipping.ts";
 import type { Preconditioning } from "./preconditioning.ts";
+import type { Mixture } from "./prediction.ts";
 import { isLearned, type VarianceType } from "./variance.ts";
 
 type F32 = Tensor<"float32">;
@@ -52,14 +53,25 @@ export function denoiserOf(
     const output = await network(cIn === 1 ? x : combine([cIn, x]), cNoise, context);
     const [mean, second] = splitVariance(output, x.shape, learned);
     const raw = combine([cSkip, x], [cOut, mean]);
-    const denoised = transform ? transform(raw) : raw;
-    const { alpha, std } = levelOf(space, sigma);
     return {
-      denoised,
-      ...(keepEps && transform && { eps: combine([1 / std, x], [-alpha / std, raw]) }),
-      ...(second && { [variance === "learned" ? "logVariance" : "varianceRange"]: second }),
+      denoised: transform ? transform(raw) : raw,
+      ...(keepEps && transform && { eps: noiseOf(x, raw, levelOf(space, sigma)) }),
+      ...(second && learnedVariance(variance, second)),
     };
   };
+}
+
+/** The noise that x holds if `x0` is right. */
+export function noiseOf(x: F32, x0: F32, { alpha, std }: Mixture): F32 {
+  return combine([1 / std, x], [-alpha / std, x0]);
+}
+
+/** The second half of an output under the name that samplers know. */
+export function learnedVariance(
+  type: VarianceType,
+  second: F32,
+): Pick<Prediction, "logVariance" | "varianceRange"> {
+  return type === "learned" ? { logVariance: second } : { varianceRange: second };
 }
 
 /**
