@@ -1,8 +1,4 @@
 export * from "./checkpoint.ts";
-export * from "./diffusers/model-index.ts";
-export * from "./diffusers/save-folder.ts";
-export { openSharded } from "./diffusers/sharded.ts";
-export { openWeights, type WeightsOptions } from "./diffusers/weights.ts";
 export * from "./files/byte-source.ts";
 export * from "./files/folder.ts";
 export * from "./files/http-source.ts";
@@ -11,4 +7,6 @@ export * from "./json.ts";
 export { parseNpy } from "./numpy/npy.ts";
 export * from "./open-checkpoint.ts";
 export * from "./safetensors.ts";
+export * from "./save-folder.ts";
 export * from "./save-safetensors.ts";
+export { openSharded } from "./sharded.ts";

@@ -7,7 +7,6 @@ import { cast, isFloat, toFloat32 } from "../tensor/convert.ts";
 import { bytesPerElement, type DType } from "../tensor/dtype.ts";
 import { sizeOf, type Tensor } from "../tensor/tensor.ts";
 import type { Entry } from "./checkpoint.ts";
-import { fileName, indexName } from "./diffusers/weights.ts";
 import { formatJson } from "./json.ts";
 import { layoutSafetensors, tensorBytes, type TensorInfo } from "./safetensors.ts";
 
@@ -78,7 +77,11 @@ export async function saveSharded(
   );
   const shards = planShards(infos, maxShardBytes);
   if (shards.length <= 1)
-    return saveSafetensors(join(folder, fileName(stem, variant, "safetensors")), tensors, options);
+    return saveSafetensors(
+      join(folder, `${withVariant(stem, variant)}.safetensors`),
+      tensors,
+      options,
+    );
   const weightMap: Record<string, string> = {};
   for (const [i, names] of shards.entries()) {
     const file = shardName(stem, variant, i + 1, shards.length);
@@ -87,9 +90,7 @@ export async function saveSharded(
   }
   const total = [...infos.values()].reduce((sum, info) => sum + byteSize(info), 0);
   const index = formatJson({ metadata: { total_size: total }, weight_map: weightMap });
-  await writeFile(join(folder, indexName(stem, variant, "safetensors")), [
-    new TextEncoder().encode(index),
-  ]);
+  await writeFile(join(folder, indexName(stem, variant)), [new TextEncoder().encode(index)]);
 }
 
 /** Fills one file after the other, in the order given. */
@@ -108,6 +109,12 @@ export function planShards(infos: ReadonlyMap<string, TensorInfo>, maxBytes: num
   return shards;
 }
 
+/** `model.fp16` */
+function withVariant(stem: string, variant: string | undefined): string {
+  return variant === undefined ? stem : `${stem}.${variant}`;
+}
+
+/** `model.fp16-00001-of-00003.safetensors` */
 function shardName(
   stem: string,
   variant: string | undefined,
@@ -115,7 +122,12 @@ function shardName(
   count: number,
 ): string {
   const digits = (n: number) => String(n).padStart(5, "0");
-  return `${variant === undefined ? stem : `${stem}.${variant}`}-${digits(number)}-of-${digits(count)}.safetensors`;
+  return `${withVariant(stem, variant)}-${digits(number)}-of-${digits(count)}.safetensors`;
+}
+
+/** `model.safetensors.index.fp16.json` */
+function indexName(stem: string, variant: string | undefined): string {
+  return `${withVariant(`${stem}.safetensors.index`, variant)}.json`;
 }
 
 function pick(tensors: Savable, names: readonly string[]): Savable {

@@ -148,15 +148,3 @@ export function dequantizeQ6K(blocks: Uint8Array, count: number): Float32Array {
   }
   return out;
 }
-
-/** x = d·q; 292 bytes: float32 d, 256 signed bytes, 16 sums that are not needed. */
-export function dequantizeQ8K(blocks: Uint8Array, count: number): Float32Array {
-  const out = new Float32Array(count * ELEMENTS);
-  const view = new DataView(blocks.buffer, blocks.byteOffset, blocks.byteLength);
-  for (let block = 0; block < count; block++) {
-    const d = view.getFloat32(block * 292, true);
-    for (let i = 0; i < ELEMENTS; i++)
-      out[block * ELEMENTS + i] = d * view.getInt8(block * 292 + 4 + i);
-  }
-  return out;
-}

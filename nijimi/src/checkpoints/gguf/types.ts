@@ -6,7 +6,6 @@ import {
   dequantizeQ4K,
   dequantizeQ5K,
   dequantizeQ6K,
-  dequantizeQ8K,
 } from "./k-quants.ts";
 import {
   dequantizeQ40,
@@ -49,7 +48,6 @@ export const GGML_TYPES: Readonly<Record<number, PlainType | BlockType>> = {
   12: { name: "Q4_K", elements: 256, bytes: 144, dequantize: dequantizeQ4K },
   13: { name: "Q5_K", elements: 256, bytes: 176, dequantize: dequantizeQ5K },
   14: { name: "Q6_K", elements: 256, bytes: 210, dequantize: dequantizeQ6K },
-  15: { name: "Q8_K", elements: 256, bytes: 292, dequantize: dequantizeQ8K },
   24: { name: "I8", dtype: "int8" },
   25: { name: "I16", dtype: "int16" },
   26: { name: "I32", dtype: "int32" },
@@ -63,6 +61,7 @@ export const OTHER_GGML_TYPES: Readonly<Record<number, string>> = {
   4: "Q4_2",
   5: "Q4_3",
   9: "Q8_1",
+  15: "Q8_K",
   16: "IQ2_XXS",
   17: "IQ2_XS",
   18: "IQ3_XXS",

@@ -2,9 +2,15 @@
  * Writing a diffusers folder: `model_index.json`, and for each component its config and weights or its files,
  * so that Python's `DiffusionPipeline.from_pretrained` loads it.
  */
-import { formatJson, type JsonObject } from "../json.ts";
-import { saveSharded, type Savable, type ShardOptions } from "../save-safetensors.ts";
-import { MODEL_INDEX, type ComponentClass } from "./model-index.ts";
+import { formatJson, type JsonObject } from "./json.ts";
+import { saveSharded, type Savable, type ShardOptions } from "./save-safetensors.ts";
+
+/** A class of diffusers or transformers. */
+export interface ComponentClass {
+  /** `"diffusers"` or `"transformers"`. */
+  readonly library: string;
+  readonly className: string;
+}
 
 /** What is written into the folder of a component. */
 export interface SavedComponent extends ComponentClass {
@@ -57,7 +63,7 @@ export async function saveDiffusersFolder(
       if (component)
         await saveComponent(join(temporary, name), component, { diffusersVersion, ...options });
     await writeFile(
-      join(temporary, MODEL_INDEX),
+      join(temporary, "model_index.json"),
       text(formatJson(modelIndex(pipeline, diffusersVersion))),
     );
   });

@@ -2,11 +2,11 @@
  * A checkpoint in several files with an index: `{"metadata": …, "weight_map": {"tensor": "file"}}`, as
  * diffusers and transformers write it for large models.
  */
-import { NijimiError } from "../../errors.ts";
-import type { Checkpoint, Entry } from "../checkpoint.ts";
-import { checkRelativePath, readText, type Folder } from "../files/folder.ts";
-import { isJsonObject, parseJsonObject, type JsonValue } from "../json.ts";
-import { openCheckpoint } from "../open-checkpoint.ts";
+import { NijimiError } from "../errors.ts";
+import type { Checkpoint, Entry } from "./checkpoint.ts";
+import { checkRelativePath, readText, type Folder } from "./files/folder.ts";
+import { isJsonObject, parseJsonObject, type JsonValue } from "./json.ts";
+import { openBySignature, type ReadOptions } from "./open-by-signature.ts";
 
 /**
  * Opens an index and the shards it names.
@@ -15,7 +15,11 @@ import { openCheckpoint } from "../open-checkpoint.ts";
  * @throws NijimiError `format` when index and shards do not agree, `unsafe` when a shard's name leaves the folder,
  *   `file` when one is missing
  */
-export async function openSharded(folder: Folder, path: string): Promise<Checkpoint> {
+export async function openSharded(
+  folder: Folder,
+  path: string,
+  options: ReadOptions = {},
+): Promise<Checkpoint> {
   const name = `${folder.name}/${path}`;
   const map = await readIndex(folder, path, name);
   const directory = path.slice(0, path.lastIndexOf("/") + 1);
@@ -25,7 +29,7 @@ export async function openSharded(folder: Folder, path: string): Promise<Checkpo
   };
   try {
     for (const file of new Set(Object.values(map)))
-      shards.set(file, await openShard(folder, directory + file, name));
+      shards.set(file, await openShard(folder, directory + file, name, options));
     return {
       format: [...shards.values()][0]?.format ?? "safetensors",
       name,
@@ -64,9 +68,14 @@ function checkShardName(file: JsonValue, where: string): void {
   checkRelativePath(file, where);
 }
 
-async function openShard(folder: Folder, path: string, index: string): Promise<Checkpoint> {
+async function openShard(
+  folder: Folder,
+  path: string,
+  index: string,
+  options: ReadOptions,
+): Promise<Checkpoint> {
   const source = await folder.open(path);
-  if (source) return openCheckpoint(source);
+  if (source) return openBySignature(source, options);
   throw new NijimiError(
     "file",
     `${folder.name}/${path} is missing; the index ${index} names it. Download all shards.`,
