@@ -2,4 +2,5 @@
 export * from "./likelihood/index.ts";
 export * from "./losses/index.ts";
 export * from "./parameterisations/index.ts";
+export * from "./samplers/index.ts";
 export * from "./schedules/index.ts";

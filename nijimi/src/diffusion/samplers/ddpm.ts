@@ -22,6 +22,11 @@ export interface DdpmOptions {
   readonly variance?: DdpmVariance;
   /** Level each step goes to, where that is not the level the next one starts from. @default sigmas[i + 1] */
   readonly targets?: ArrayLike<number>;
+  /**
+   * β of each step, where it is known better than as the difference of two levels (near σ = 0, in tables of float32).
+   * @default from the levels
+   */
+  readonly betas?: ArrayLike<number>;
   /** Scale of the added noise. @default 1 */
   readonly sNoise?: number;
   /** Leave the noise of the last step out, as every published implementation does. @default true */
@@ -38,7 +43,7 @@ const LEAST_VARIANCE = 1e-20;
  * const run = ddpm({ denoise, x, sigmas, space: "vp", variance: "learned-range", noise });
  */
 export async function* ddpm(input: SamplerInput & DdpmOptions): SamplerRun {
-  const { variance = "small", sNoise = 1, noiselessEnd = true } = input;
+  const { variance = "small", sNoise = 1, noiselessEnd = true, betas } = input;
   checkChoice("ddpm", "variance", variance, DDPM_VARIANCES);
   const loop = beginLoop("ddpm", input, { stochastic: true });
   const target = targetLevels("ddpm", input.targets, loop.levels, loop.level);
@@ -47,22 +52,30 @@ export async function* ddpm(input: SamplerInput & DdpmOptions): SamplerRun {
     const from = loop.levels[step];
     const to = target(step);
     const prediction = await loop.evaluate(x, from, step);
-    const mean = posteriorMean(from, to);
+    const beta = betas?.[step] ?? forwardVariance(from, to);
+    const mean = posteriorMean(from, to, beta);
     x = combine([mean.x0, prediction.denoised], [mean.x, x]);
     if (!(noiselessEnd && step === loop.steps - 1))
-      x = addScaledNoise(x, stepDeviation(variance, prediction, from, to), loop.noise(from, to), sNoise);
+      x = addScaledNoise(x, stepDeviation(variance, prediction, from, to, beta), loop.noise(from, to), sNoise);
     yield { ...loop.finished(step, x, prediction.denoised), sigma: to.sigma };
   }
 }
 
 /** Standard deviation of a step's noise: one number, or one per element. */
-function stepDeviation(variance: DdpmVariance, prediction: Prediction, from: Level, to: Level): number | Float32Array {
-  if (variance === "small") return Math.sqrt(Math.max(posteriorVariance(from, to), LEAST_VARIANCE));
-  if (variance === "large") return Math.sqrt(forwardVariance(from, to));
-  if (variance === "learned") return needed(variance, "logVariance", prediction.logVariance).map((log) => Math.exp(log / 2));
-  const low = Math.log(Math.max(posteriorVariance(from, to), LEAST_VARIANCE));
-  const high = Math.log(forwardVariance(from, to));
-  return needed(variance, "varianceRange", prediction.varianceRange).map((v) => Math.exp((low + ((v + 1) / 2) * (high - low)) / 2));
+function stepDeviation(variance: DdpmVariance, prediction: Prediction, from: Level, to: Level, beta: number): number | Float32Array {
+  const small = Math.max(posteriorVariance(from, to, beta), LEAST_VARIANCE);
+  switch (variance) {
+    case "small":
+      return Math.sqrt(small);
+    case "large":
+      return Math.sqrt(beta);
+    case "learned":
+      return needed(variance, "logVariance", prediction.logVariance).map((log) => Math.exp(log / 2));
+    case "learned-range": {
+      const [low, high] = [Math.log(small), Math.log(beta)];
+      return needed(variance, "varianceRange", prediction.varianceRange).map((v) => Math.exp((low + ((v + 1) / 2) * (high - low)) / 2));
+    }
+  }
 }
 
 function addScaledNoise(x: Tensor<"float32">, deviation: number | Float32Array, noise: Tensor<"float32">, scale: number): Tensor<"float32"> {

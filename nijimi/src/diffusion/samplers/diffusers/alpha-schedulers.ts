@@ -146,12 +146,13 @@ function ddpmVariance({ variance_type }: DiffusersOptions): DdpmVariance {
 }
 
 function unclipCourse(context: Context, asked: DiffusersPlanOptions): Course {
-  const { options, sigma } = context;
+  const { options, sigma, tables } = context;
   const steps = requestedSteps("UnCLIPScheduler", asked);
   const last = options.num_train_timesteps - 1;
   const timesteps = linspace(0, last, steps).map(roundHalfEven).reverse();
   const variance = ddpmVariance(options);
-  const targets = Float64Array.from([...timesteps.slice(1), -1], (t) => (t >= 0 ? sigma(t) : 0));
+  const levels = (targets: readonly number[]) => Float64Array.from(targets, (t) => (t >= 0 ? sigma(t) : 0));
+  const targets = { adjacent: levels([...timesteps].map((t) => t - 1)), next: levels([...timesteps.slice(1), -1]) };
   return {
     timesteps,
     end: 0,
@@ -159,7 +160,10 @@ function unclipCourse(context: Context, asked: DiffusersPlanOptions): Course {
       transform: options.clip_sample ? clipX0(options.clip_sample_range) : undefined,
       variance: variance === "learned-range" ? variance : undefined,
     },
-    sampler: (input) => ddpm({ ...input, variance, targets, noiselessEnd: true }),
+    sampler(input, { previousTimestep = "adjacent" }) {
+      const betas = previousTimestep === "adjacent" ? timesteps.map((t) => tables.betas[t]) : undefined;
+      return ddpm({ ...input, variance, betas, targets: targets[previousTimestep] });
+    },
   };
 }
 

@@ -34,7 +34,7 @@ function flowEulerPlan(options: DiffusersOptions, asked: DiffusersPlanOptions): 
   const steps = asked.sigmas ? asked.sigmas.length : requestedSteps(name, asked, ["timesteps", "sigmas"]);
   const given = asked.sigmas?.map(Math.fround) ?? asked.timesteps?.map((t) => Math.fround(t) / trained);
   const unshifted = given ? Float64Array.from(given) : linspace(...trainedRange(options), steps);
-  let levels = unshifted.map((sigma) => shifted(name, options, sigma, asked.mu));
+  let levels: Float64Array = unshifted.map((sigma) => shifted(name, options, sigma, asked.mu));
   if (options.shift_terminal) levels = stretchToTerminal(levels, options.shift_terminal);
   levels = (respace(options, levels, steps) ?? levels).map(Math.fround);
   const timesteps = asked.timesteps ? Float64Array.from(asked.timesteps, Math.fround) : levels.map((sigma) => Math.fround(sigma * trained));

@@ -34,6 +34,11 @@ export interface DiffusersStepOptions {
   readonly sTmax?: number;
   readonly sNoise?: number;
   readonly order?: 1 | 2 | 3 | 4;
+  /**
+   * Timestep that a step of unCLIP's scheduler goes to: the one below (what it does when not told), or the next of the schedule (what the
+   * unCLIP pipelines tell it). @default "adjacent"
+   */
+  readonly previousTimestep?: "adjacent" | "next";
 }
 
 /** Input of {@link DiffusersPlan.run}. */
@@ -85,10 +90,14 @@ export function noised(x0: F32, noise: F32, space: Space, sigma: number): F32 {
   return combine([alpha, x0], [std, noise]);
 }
 
+/** How far a timestep may lie from one of the schedule, which is held in float32 elsewhere. */
+const TIMESTEP_TOLERANCE = 1e-3;
+
 /** `addNoiseAt` of classes whose levels belong to the schedule: the second of equal timesteps, as diffusers looks them up. */
 export function addNoiseByIndex(timesteps: ArrayLike<number>, sigmas: ArrayLike<number>, space: Space) {
   return (x0: F32, noise: F32, timestep: number): F32 => {
-    const found = Array.from(timesteps).flatMap((t, i) => (t === timestep ? [i] : []));
+    const near = (t: number) => Math.abs(t - timestep) <= TIMESTEP_TOLERANCE;
+    const found = Array.from(timesteps).flatMap((t, i) => (near(t) ? [i] : []));
     const index = found.length > 1 ? found[1] : found[0];
     if (index === undefined)
       throw new NijimiError("option", `addNoiseAt: timestep ${timestep} is not in the schedule; accepted: ${Array.from(timesteps).join(", ")}.`);

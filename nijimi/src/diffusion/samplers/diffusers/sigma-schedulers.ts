@@ -34,8 +34,10 @@ import { type DiffusersTables, diffusersTables, timestepOfSigma } from "./tables
 
 /** What tells these schedulers apart. */
 interface Kind {
-  /** Second evaluation of a step: none, at the next level, or at a level between. */
-  readonly second?: "next" | ((from: number, to: number) => number);
+  /** Level of a step's second evaluation, where it has one. */
+  readonly second?: (from: number, to: number) => number;
+  /** `scheduler.sigmas` has its last level twice as well. @default false */
+  readonly repeatsEnd?: boolean;
   /** Custom arguments beside a number of steps. */
   readonly accepts?: readonly ("timesteps" | "sigmas")[];
   /** Timesteps of Karras levels are rounded. @default false */
@@ -46,15 +48,17 @@ interface Kind {
 const KINDS: Readonly<Record<string, Kind>> = {
   EulerDiscreteScheduler: { accepts: ["timesteps", "sigmas"], sampler: (input) => euler(input) },
   EulerAncestralDiscreteScheduler: { sampler: (input) => eulerAncestral(input) },
-  HeunDiscreteScheduler: { second: "next", accepts: ["timesteps"], sampler: (input) => heun(input) },
+  HeunDiscreteScheduler: { second: (_, to) => to, accepts: ["timesteps"], sampler: (input) => heun(input) },
   KDPM2DiscreteScheduler: {
     second: (from, to) => Math.sqrt(from * to),
     rounds: true,
+    repeatsEnd: true,
     sampler: (input) => dpm2(input),
   },
   KDPM2AncestralDiscreteScheduler: {
     second: (from, to) => Math.sqrt(from * ancestralStep("ve", levelOf("ve", from), levelOf("ve", to)).down.sigma),
     rounds: true,
+    repeatsEnd: true,
     sampler: (input) => dpm2Ancestral(input),
   },
   LMSDiscreteScheduler: { sampler: (input, { order }) => lms({ ...input, order }) },
@@ -89,8 +93,9 @@ function makePlan(
   const { levels, timesteps: spaced } = asked.sigmas ? givenLevels(asked.sigmas, tables) : scheduledLevels(name, kind, options, tables, steps, asked);
   const timesteps = continuous ? levels.slice(0, steps).map((sigma) => Math.log(sigma) / 4) : spaced;
   const between = (sigma: number) => (continuous ? Math.log(sigma) / 4 : timestepOfSigma(tables, sigma));
-  const reading = discreteReading(predictionOf(options), "ve", timestepLookup(levels, timesteps, between));
-  const [sigmas, calls] = withSecondEvaluations(kind, levels, timesteps, between);
+  const timestepOf = timestepLookup(levels, timesteps, between);
+  const reading = discreteReading(predictionOf(options), "ve", timestepOf);
+  const [sigmas, calls] = withSecondEvaluations(kind, levels, timesteps, timestepOf);
   const largest = Math.max(...levels);
   const path = levels.slice(0, steps + 1); // log-linear interpolation has a level more than it uses
   return {
@@ -171,17 +176,16 @@ export function respace(options: DiffusersOptions, levels: ArrayLike<number>, st
 
 /** `scheduler.sigmas` and `.timesteps` with one entry per evaluation: everything between the ends twice. */
 function withSecondEvaluations(
-  { second }: Kind,
+  { second, repeatsEnd = false }: Kind,
   levels: Float64Array,
   timesteps: Float64Array,
-  between: (sigma: number) => number,
+  timestepOf: (sigma: number) => number,
 ): [sigmas: Float64Array, timesteps: Float64Array] {
   if (!second) return [levels, timesteps];
   const last = levels.length - 1;
-  const sigmas = [...levels].flatMap((sigma, i) => (i === 0 || (i === last && second === "next") ? [sigma] : [sigma, sigma]));
-  const calls = [...timesteps].flatMap((t, i) => {
-    if (i === 0) return [t];
-    return [second === "next" ? t : between(second(levels[i - 1], levels[i])), t];
-  });
+  const once = (i: number) => i === 0 || (i === last && !repeatsEnd);
+  const sigmas = [...levels].flatMap((sigma, i) => (once(i) ? [sigma] : [sigma, sigma]));
+  if (repeatsEnd) sigmas.push(levels[last]);
+  const calls = [...timesteps].flatMap((t, i) => (i === 0 ? [t] : [timestepOf(second(levels[i - 1], levels[i])), t]));
   return [Float64Array.from(sigmas), Float64Array.from(calls)];
 }
