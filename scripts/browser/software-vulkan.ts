@@ -1,7 +1,7 @@
 /** WebGPU for Node on a machine without a GPU: the software Vulkan (SwiftShader) that Chromium brings along. */
 import { existsSync, mkdirSync, realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 
 const FOLDERS = ["/usr/lib/chromium", "/usr/lib/chromium-browser", "/opt/google/chrome"];
 
@@ -19,5 +19,7 @@ export function softwareVulkan(browser: string): Record<string, string> {
   if (driver === undefined) return {};
   const runtime = process.env.XDG_RUNTIME_DIR || join(tmpdir(), "nijimi-runtime");
   mkdirSync(runtime, { recursive: true, mode: 0o700 });
-  return { VK_ICD_FILENAMES: driver, XDG_RUNTIME_DIR: runtime };
+  // Chromium brings the Vulkan loader along too, for systems that have none.
+  const libraries = [process.env.LD_LIBRARY_PATH, dirname(driver)].filter(Boolean).join(delimiter);
+  return { VK_ICD_FILENAMES: driver, XDG_RUNTIME_DIR: runtime, LD_LIBRARY_PATH: libraries };
 }
