@@ -4,9 +4,11 @@
 import type { Suite } from "../case.ts";
 
 export const suites: Readonly<Record<string, () => Promise<Suite>>> = {
+  badinput: async () => (await import("./badinput.ts")).suite,
   blocks: async () => (await import("./blocks.ts")).suite,
+  checkpoints: async () => (await import("./checkpoints.ts")).suite,
   ops: async () => (await import("./ops.ts")).suite,
-  unets: async () => (await import("./unets.ts")).suite,
   rng: async () => (await import("./rng.ts")).suite,
   schedulers: async () => (await import("./schedulers.ts")).suite,
+  unets: async () => (await import("./unets.ts")).suite,
 };
