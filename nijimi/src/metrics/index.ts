@@ -1,0 +1,18 @@
+export * from "./accuracy.ts";
+export * from "./bits-per-dimension.ts";
+export * from "./bootstrap.ts";
+export * from "./clip-score.ts";
+export * from "./frechet-distance.ts";
+export * from "./inception-score.ts";
+export * from "./kernel-distance.ts";
+export { type EngineProduct, engineProduct } from "./linear-algebra/engine-product.ts";
+export { hostProduct, type Product } from "./linear-algebra/product.ts";
+export { symmetricEigenvalues } from "./linear-algebra/symmetric-eigenvalues.ts";
+export type { ProductOption } from "./linear-algebra/using-product.ts";
+export * from "./memorisation.ts";
+export * from "./moments.ts";
+export * from "./peak-signal-to-noise.ts";
+export * from "./precision-recall.ts";
+export * from "./segmentation.ts";
+export * from "./streaming.ts";
+export * from "./structural-similarity.ts";

@@ -1,0 +1,71 @@
+/**
+ * Products with a few long rows, four rows at a time so that the vector is read once for all of them: the inner
+ * loops of the panel factorisations, where a call of the engine would cost more than the work.
+ */
+
+/** out[r] = Σ_i rows[r, i]·v[i] for r < count and i ≥ from. @param rows [≥ count, width] */
+export function rowDots(
+  rows: Float64Array,
+  count: number,
+  width: number,
+  from: number,
+  v: Float64Array,
+  out: Float64Array,
+): void {
+  let r = 0;
+  for (; r + 3 < count; r += 4) {
+    const [r0, r1, r2, r3] = [r * width, (r + 1) * width, (r + 2) * width, (r + 3) * width];
+    let [s0, s1, s2, s3] = [0, 0, 0, 0];
+    for (let i = from; i < width; i++) {
+      const x = v[i];
+      s0 += rows[r0 + i] * x;
+      s1 += rows[r1 + i] * x;
+      s2 += rows[r2 + i] * x;
+      s3 += rows[r3 + i] * x;
+    }
+    out[r] = s0;
+    out[r + 1] = s1;
+    out[r + 2] = s2;
+    out[r + 3] = s3;
+  }
+  for (; r < count; r++) {
+    let s = 0;
+    for (let i = from; i < width; i++) s += rows[r * width + i] * v[i];
+    out[r] = s;
+  }
+}
+
+/** target[i] −= Σ_r factors[r]·rows[r, i] for r < count and i ≥ from. @param rows [≥ count, width] */
+export function subtractRows(
+  target: Float64Array,
+  rows: Float64Array,
+  count: number,
+  width: number,
+  from: number,
+  factors: Float64Array,
+): void {
+  let r = 0;
+  for (; r + 3 < count; r += 4) {
+    const [r0, r1, r2, r3] = [r * width, (r + 1) * width, (r + 2) * width, (r + 3) * width];
+    const [f0, f1, f2, f3] = [factors[r], factors[r + 1], factors[r + 2], factors[r + 3]];
+    for (let i = from; i < width; i++)
+      target[i] -= f0 * rows[r0 + i] + f1 * rows[r1 + i] + f2 * rows[r2 + i] + f3 * rows[r3 + i];
+  }
+  for (; r < count; r++) {
+    const f = factors[r];
+    for (let i = from; i < width; i++) target[i] -= f * rows[r * width + i];
+  }
+}
+
+/** The transpose of a row-major matrix [rows, columns], in tiles that stay in the cache. */
+export function transposed(matrix: Float64Array, rows: number, columns: number): Float64Array {
+  const TILE = 32;
+  const out = new Float64Array(matrix.length);
+  for (let i0 = 0; i0 < rows; i0 += TILE)
+    for (let j0 = 0; j0 < columns; j0 += TILE) {
+      const [iEnd, jEnd] = [Math.min(i0 + TILE, rows), Math.min(j0 + TILE, columns)];
+      for (let i = i0; i < iEnd; i++)
+        for (let j = j0; j < jEnd; j++) out[j * rows + i] = matrix[i * columns + j];
+    }
+  return out;
+}
