@@ -1,0 +1,261 @@
+/**
+ * The one way in: a folder or a file of any known layout becomes components under our names, with their
+ * configs, schedulers and tokenizers. Nothing but headers and configs is read until an entry is asked for,
+ * and then one tensor at a time.
+ */
+import { NijimiError, isNijimiError } from "../../errors.ts";
+import type { Checkpoint, CheckpointFormat, Metadata } from "../checkpoint.ts";
+import type { Folder } from "../files/folder.ts";
+import type { HttpOptions } from "../files/http-source.ts";
+import { openFolder, type SourceInput } from "../files/open-source.ts";
+import type { JsonObject } from "../json.ts";
+import { openCheckpoint } from "../open-checkpoint.ts";
+import { readAuthors } from "./authors/read.ts";
+import { findCompanions, type Companions } from "./companions.ts";
+import { assertUsable, makeComponent, type Component } from "./component.ts";
+import { FAMILIES, type Family } from "./families.ts";
+import { classOf, componentName, currentNames, readFolder } from "./folder/read-folder.ts";
+import { folderFamily, LATENT_TASKS } from "./folder/family.ts";
+import { readDiffusersNetwork } from "./networks.ts";
+import {
+  readControlNet,
+  readSingleFile,
+  type PipelineParts,
+} from "./stable-diffusion/single-file.ts";
+import type { Architecture } from "./stable-diffusion/configs.ts";
+import type { Prediction } from "./stable-diffusion/schedulers.ts";
+import { unwrap, type Unwrapped } from "./unwrap.ts";
+
+/** How a checkpoint is read. */
+export interface LoadOptions {
+  /** Configs by component, for files whose shapes do not tell them. @default `architecture.json` beside the file */
+  readonly architecture?: Architecture;
+  /** Weights of this variant in a diffusers folder, e.g. `"fp16"`. @default plain weights, then fp16 and others */
+  readonly variant?: string;
+  /** The running average of a single file's U-Net. @default false */
+  readonly ema?: boolean;
+  /** What a single file's U-Net predicts. @default from metadata, a `.yaml` beside it, or the weights */
+  readonly prediction?: Prediction;
+  /** For URLs. */
+  readonly http?: HttpOptions;
+}
+
+/** A checkpoint as a pipeline takes it. */
+export interface LoadedCheckpoint {
+  /** For messages: the path, URL or name. */
+  readonly name: string;
+  /** Id of the family, e.g. `"stable-diffusion-1"`; see `FAMILIES`. */
+  readonly family: string;
+  /** The family for people, with what sets this checkpoint apart. */
+  readonly title: string;
+  /** `"folder"`, or the file's format. */
+  readonly format: "folder" | CheckpointFormat;
+  /** Class of the pipeline in diffusers, where a folder names one. */
+  readonly pipeline?: string;
+  /** Networks by their name in a pipeline: `unet`, `vae`, `text_encoder`, … */
+  readonly components: Readonly<Record<string, Component>>;
+  /** Scheduler configs by name: `scheduler`, for upscalers also `low_res_scheduler`. */
+  readonly schedulers: Readonly<Record<string, JsonObject>>;
+  /** Folders with the files of tokenizers and image processors; empty for single files. */
+  readonly files: Readonly<Record<string, Folder>>;
+  /** Settings of the pipeline in `model_index.json`. */
+  readonly settings: JsonObject;
+  readonly metadata: Metadata;
+  /** Parameters that are not there, as `component.parameter`. */
+  readonly missing: readonly string[];
+  /** Tensors that nothing takes, under the file's names, with their component where there is one. */
+  readonly unexpected: readonly string[];
+  /** What was concluded rather than read. */
+  readonly notes: readonly string[];
+  close(): Promise<void>;
+}
+
+/**
+ * Reads a checkpoint and refuses what cannot be used: missing or misshapen parameters, unknown families.
+ *
+ * @param input path of a file or folder (Node), URL, `File`, bytes, or an open folder
+ * @throws NijimiError `checkpoint`, `format`, `unsafe`, `unsupported` …, each saying what is wrong and where
+ * @example
+ * const { components, schedulers, close } = await loadCheckpoint("v1-5-pruned-emaonly.safetensors");
+ * const weight = await components.unet.entries["conv_in.weight"].read();
+ */
+export async function loadCheckpoint(
+  input: SourceInput | Folder,
+  options: LoadOptions = {},
+): Promise<LoadedCheckpoint> {
+  const checkpoint = await describeCheckpoint(input, options);
+  try {
+    for (const [name, component] of Object.entries(checkpoint.components))
+      assertUsable(component, `${checkpoint.name}: ${name}`);
+    return checkpoint;
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
+  }
+}
+
+/**
+ * Reads a checkpoint as far as it can be read: what is missing is listed, not refused. For looking at files;
+ * to use one, call {@link loadCheckpoint}.
+ */
+export async function describeCheckpoint(
+  input: SourceInput | Folder,
+  options: LoadOptions = {},
+): Promise<LoadedCheckpoint> {
+  const folder = await asFolder(input, options.http);
+  if (folder) return describeFolder(folder, options);
+  const checkpoint = await openCheckpoint(input as SourceInput, { http: options.http });
+  try {
+    return await describeFile(
+      checkpoint,
+      await findCompanions(input as SourceInput, options.http),
+      options,
+    );
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
+  }
+}
+
+async function asFolder(
+  input: SourceInput | Folder,
+  http?: HttpOptions,
+): Promise<Folder | undefined> {
+  if (typeof input === "object" && "list" in input) return input;
+  if (typeof input !== "string" && !(input instanceof URL)) return undefined;
+  const isHttp = /^https?:/i.test(String(input));
+  // A server does not say what is a folder; files have an ending.
+  if (isHttp) return /\.\w+$/.test(new URL(input).pathname) ? undefined : openFolder(input, http);
+  return openFolder(input).catch((error: unknown) => {
+    // Not a folder, or not there: opening it as a file says which.
+    if (isNijimiError(error) && error.code === "file") return undefined;
+    throw error;
+  });
+}
+
+async function describeFolder(folder: Folder, { variant }: LoadOptions): Promise<LoadedCheckpoint> {
+  const parts = await readFolder(folder, variant);
+  return finish({
+    ...parts,
+    ...folderFamily(parts.pipeline, parts.components),
+    name: folder.name,
+    format: "folder",
+    notes: [],
+  });
+}
+
+async function describeFile(
+  checkpoint: Checkpoint,
+  { architecture, config, prediction }: Companions,
+  options: LoadOptions,
+): Promise<LoadedCheckpoint> {
+  const { name, format, metadata } = checkpoint;
+  const found = unwrap(checkpoint.entries);
+  if (!found) throw unknownFamily(checkpoint);
+  if (found.family.support === "refused")
+    throw new NijimiError(
+      "unsupported",
+      `${name} is ${found.family.title}, which this library does not run.`,
+    );
+  const parts = await readFile(found, metadata, config, {
+    ...options,
+    architecture: options.architecture ?? architecture,
+    prediction: options.prediction ?? prediction,
+  });
+  return finish({
+    ...parts,
+    unexpected: [
+      ...parts.unexpected,
+      ...found.outside.filter((outside) => !TRAINING_STATE.test(outside)),
+    ],
+    family: found.family.id,
+    title: titleOf(found.family, parts.components),
+    name,
+    format,
+    files: {},
+    settings: {},
+    metadata,
+    close: () => checkpoint.close(),
+  });
+}
+
+/** Optimisers, averages and counters that training code saves beside a network; inputs and outputs of a reference case. */
+const TRAINING_STATE =
+  /(^|\.)(optimizer\w*|opt_state|optim|lr_schedulers?|ema\w*|shadow_params|callbacks|loops|step|steps|epoch)(\.|$)|^[1-9]\d*(\.|$)|^(in|out|grad|noise\w*|traj\w*|table|f64)(\.|$)/;
+
+async function readFile(
+  { family, entries }: Unwrapped,
+  metadata: Metadata,
+  config: JsonObject | undefined,
+  options: LoadOptions,
+): Promise<PipelineParts> {
+  if ("model.diffusion_model.input_blocks.0.0.weight" in entries)
+    return readSingleFile(family.id, entries, metadata, options);
+  return {
+    components: readNetworks(family, entries, config, options),
+    schedulers: {},
+    unexpected: [],
+    notes: [],
+  };
+}
+
+function readNetworks(
+  family: Family,
+  entries: Unwrapped["entries"],
+  config: JsonObject | undefined,
+  { architecture }: LoadOptions,
+): Record<string, Component> {
+  if (config) {
+    const className = classOf(config, "The folder of the file");
+    return {
+      [componentName(className)]: makeComponent({
+        className,
+        config,
+        entries: currentNames(entries),
+      }),
+    };
+  }
+  if (family.id === "controlnet") return { controlnet: readControlNet(entries, architecture) };
+  return (
+    readDiffusersNetwork(family.id, entries, architecture) ??
+    readAuthors(family, entries, architecture)
+  );
+}
+
+/** A family's title, with what a U-Net's input channels say about its task. */
+function titleOf({ title }: Family, { unet }: Readonly<Record<string, Component>>): string {
+  const task = LATENT_TASKS[Number(unet?.config.in_channels)];
+  return task !== undefined && title.startsWith("Stable Diffusion") ? `${title}, ${task}` : title;
+}
+
+function unknownFamily({ name, entries }: Checkpoint): NijimiError {
+  const names = Object.keys(entries);
+  const known = [
+    ...new Set(FAMILIES.filter(({ support }) => support !== "refused").map(({ title }) => title)),
+  ];
+  return new NijimiError(
+    "unsupported",
+    `${name} is of no known family. It has ${names.length} tensors: ${names.slice(0, 4).join(", ")}${names.length > 4 ? ", …" : ""}. Known: ${known.join("; ")}.`,
+  );
+}
+
+type Unfinished = Omit<LoadedCheckpoint, "missing" | "unexpected"> & {
+  readonly unexpected?: readonly string[];
+};
+
+/** Collects what components miss and leave over. */
+function finish(checkpoint: Unfinished): LoadedCheckpoint {
+  const parts = Object.entries(checkpoint.components);
+  return {
+    ...checkpoint,
+    missing: parts.flatMap(([name, { missing }]) =>
+      missing.map((parameter) => `${name}.${parameter}`),
+    ),
+    unexpected: [
+      ...(checkpoint.unexpected ?? []),
+      ...parts.flatMap(([name, { unexpected }]) =>
+        unexpected.map((tensor) => `${name}: ${tensor}`),
+      ),
+    ],
+  };
+}
