@@ -1,0 +1,66 @@
+"""PyTorch's side of the training-step bench: the same networks, AdamW, eager, the better of both layouts.
+
+Usage: training_step.py NETWORK [contiguous|channels_last]
+Speaks the protocol of bench/lib/interleave.ts: prints "ready", then seconds for every line "run".
+"""
+import sys, time
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+torch.set_num_threads(2)
+torch.manual_seed(0)
+name, layout = sys.argv[1], (sys.argv[2] if len(sys.argv) > 2 else "contiguous")
+
+
+class Block(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.norm1, self.conv1 = nn.GroupNorm(32, c), nn.Conv2d(c, c, 3, padding=1)
+        self.norm2, self.conv2 = nn.GroupNorm(32, c), nn.Conv2d(c, c, 3, padding=1)
+
+    def forward(self, x):
+        return x + self.conv2(F.silu(self.norm2(self.conv1(F.silu(self.norm1(x))))))
+
+
+if name.startswith("residual-"):
+    batch, rest = name[len("residual-"):].split("x")
+    channels, size = rest.split("@")
+    net = nn.Sequential(*[Block(int(channels)) for _ in range(6)])
+    shape = (int(batch), int(channels), int(size), int(size))
+    call = lambda x, t: net(x)
+else:
+    from diffusers import UNet2DModel
+
+    net = UNet2DModel(
+        in_channels=3, out_channels=3, freq_shift=1, flip_sin_to_cos=False,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(128, 256, 256, 256), downsample_padding=0, attention_head_dim=None, norm_eps=1e-6,
+    )
+    shape = (8, 3, 32, 32)
+    call = lambda x, t: net(x, t).sample
+
+if layout == "channels_last":
+    net = net.to(memory_format=torch.channels_last)
+optimiser = torch.optim.AdamW(net.parameters(), lr=1e-4)
+x, target = torch.randn(shape), torch.randn(shape)
+t = torch.randint(0, 1000, (shape[0],)).float()
+if layout == "channels_last":
+    x, target = x.to(memory_format=torch.channels_last), target.to(memory_format=torch.channels_last)
+
+
+def step():
+    optimiser.zero_grad(set_to_none=True)
+    F.mse_loss(call(x, t), target).backward()
+    optimiser.step()
+
+
+for _ in range(2):
+    step()
+print("ready", flush=True)
+for line in sys.stdin:
+    if line.strip() == "run":
+        start = time.perf_counter()
+        step()
+        print(time.perf_counter() - start, flush=True)
