@@ -87,7 +87,7 @@ export function isBuilt(root) {
  */
 function fingerprint(root) {
   const sources = readdirSync(join(root, "nijimi/src"), { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"))
+    .filter((path) => path.endsWith(".ts") && !/\.test\.ts$|\btesting\b/.test(path))
     .map((path) => join("nijimi/src", path));
   const hash = createHash("sha256");
   for (const path of [...sources.sort(), "nijimi/tsconfig.build.json", "tsconfig.base.json"]) {

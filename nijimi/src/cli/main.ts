@@ -1,10 +1,11 @@
 /** The process of the nijimi command: arguments, streams, Ctrl-C and exit code. */
 import { NijimiError } from "../errors.ts";
+import { COMMANDS } from "./commands.ts";
 import { readVersion } from "./package-version.ts";
 import { runCommandLine } from "./run.ts";
 
 /** Runs the command line of this process and sets its exit code. */
-export async function main(): Promise<void> {
+export async function main(commands = COMMANDS): Promise<void> {
   const controller = new AbortController();
   const stop = () => {
     // From here on a signal has its default action again: the second Ctrl-C kills.
@@ -16,14 +17,15 @@ export async function main(): Promise<void> {
   ignoreClosedPipe(process.stdout);
   ignoreClosedPipe(process.stderr);
   try {
-    process.exitCode = await runCommandLine(process.argv.slice(2), {
+    const surroundings = {
       stdout: process.stdout,
       stderr: process.stderr,
       env: process.env,
       signal: controller.signal,
       now: () => performance.now(),
       version: readVersion(),
-    });
+    };
+    process.exitCode = await runCommandLine(process.argv.slice(2), surroundings, commands);
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
   }
