@@ -24,6 +24,8 @@ export interface DpmSolverSinglestepOptions {
   readonly eta?: number;
   /** End with steps of lower order; always done when the last level is 0 or the steps are no multiple of the order. @default true */
   readonly lowerOrderFinal?: boolean;
+  /** As in the multistep solver: diffusers 0.35 has another constant in a third-order SDE step. @default "published" */
+  readonly thirdOrderSde?: "published" | "diffusers";
 }
 
 /**
@@ -51,7 +53,8 @@ export async function* dpmSolverSinglestep(input: SamplerInput & DpmSolverSingle
     if (now === 1) base = x;
     const group = history.slice(0, now).reverse(); // from the group's first answer on
     const c = solverCoefficients(group[0].at, to, { prediction, type: now === 3 ? "heun" : solverType, eta });
-    const terms: Term[] = [[c.x, base], ...groupTerms(group, to, c, solverType)];
+    const d2 = input.thirdOrderSde === "diffusers" && eta > 0 ? c.d2 - to.alpha : c.d2;
+    const terms: Term[] = [[c.x, base], ...groupTerms(group, to, { ...c, d2 }, solverType)];
     if (eta > 0 && to.std > 0) terms.push([c.noise, loop.noise(from, to)]);
     x = combine(...terms);
     yield loop.finished(step, x, answer.denoised);

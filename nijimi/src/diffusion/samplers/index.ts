@@ -1,3 +1,4 @@
+export { ancestralStep, type AncestralStep } from "./ancestral-step.ts";
 export { type AncestralOptions, eulerAncestral } from "./euler-ancestral.ts";
 export { ddimCfgPlusPlus, eulerCfgPlusPlus } from "./cfg-plus-plus.ts";
 export type { ChurnOptions } from "./churn.ts";

@@ -22,7 +22,7 @@ export interface SaSolverOptions {
   /** @default "x0" */
   readonly prediction?: SolverPrediction;
   /** Noise strength τ ≥ 0 of the step that starts at `sigma`. @default 1 for noise : signal ratios in [0.05, 1], else 0 (the paper's CIFAR-10) */
-  readonly tau?: (sigma: number) => number;
+  readonly tau?: (sigma: number, step: number) => number;
   /** @default true */
   readonly lowerOrderFinal?: boolean;
 }
@@ -47,7 +47,7 @@ export async function* saSolver(input: SamplerInput & SaSolverOptions): SamplerR
   checkChoice("saSolver", "correctorOrder", correctorOrder, [1, 2, 3, 4]);
   checkChoice("saSolver", "prediction", prediction, ["x0", "eps"]);
   const loop = beginLoop("saSolver", input, { stochastic: true });
-  const tauOf = input.tau ?? ((sigma) => defaultTau(ratioOf(loop.level(sigma))));
+  const tauOf = input.tau ?? ((sigma: number) => defaultTau(ratioOf(loop.level(sigma))));
   const kept = Math.max(predictorOrder, correctorOrder - 1);
   let history: Answer[] = []; // latest first
   let taken: Taken | undefined;
@@ -64,7 +64,7 @@ export async function* saSolver(input: SamplerInput & SaSolverOptions): SamplerR
     taken = {
       x,
       noise: loop.noise(from, to),
-      tau: tauOf(from.sigma),
+      tau: tauOf(from.sigma, step),
       correctorOrder: Math.min(correctorOrder, remaining + 1, before + 2),
     };
     const order = Math.min(predictorOrder, remaining, before + 1);

@@ -90,6 +90,8 @@ function planOf({ options, sigma, name }: Context, course: Course): DiffusersPla
     throw new NijimiError("internal", `internal: ${name} has no timestep for this level`);
   });
   const { eps = false, ...reading } = course.reading ?? {};
+  if (predictionOf(options) === "eps" && levels.slice(0, -1).includes(Infinity))
+    throw new NijimiError("option", `${name}: a network that predicts noise says nothing at zero SNR; use prediction_type "v_prediction" or "sample", or another spacing.`);
   const at = discreteReading(predictionOf(options), "vp", lookup, { eps });
   return {
     timesteps,

@@ -21,7 +21,7 @@ import {
   noised,
   requestedSteps,
 } from "./plan.ts";
-import { type Reading, readingDenoiser, timestepLookup, transformOf } from "./reading.ts";
+import { type ReadingAt, readingDenoiser, timestepLookup, transformOf } from "./reading.ts";
 
 /** The scheduler of one of these classes. */
 export function edmScheduler(name: DiffusersSchedulerName, options: DiffusersOptions): DiffusersScheduler {
@@ -42,9 +42,9 @@ function edmPlan(name: DiffusersSchedulerName, options: DiffusersOptions, asked:
   const sign = options.prediction_type === "v_prediction" ? -1 : 1;
   if (!["v_prediction", "epsilon"].includes(options.prediction_type))
     throw new NijimiError("option", `${name}: prediction_type must be "epsilon" or "v_prediction"; got "${options.prediction_type}".`);
-  const reading = (sigma: number): Reading => {
+  const reading: ReadingAt = (sigma, step) => {
     const { cSkip, cOut, cIn } = at(sigma);
-    return { cIn, timestep: timestep(sigma), x0: { x: cSkip, output: sign * cOut } };
+    return { cIn, timestep: timestep(sigma, step), x0: { x: cSkip, output: sign * cOut } };
   };
   return {
     timesteps,
@@ -87,9 +87,9 @@ function consistencyPlan(name: DiffusersSchedulerName, options: DiffusersOptions
   const timestep = timestepLookup(sigmas, timesteps, (sigma) => 250 * Math.log(sigma + TINY));
   const { sigma_data: data } = options;
   // boundary condition: the identity at σ_min (arXiv:2303.01469, appendix C)
-  const reading = (sigma: number): Reading => ({
+  const reading: ReadingAt = (sigma, step) => ({
     cIn: 1 / Math.sqrt(sigma ** 2 + data ** 2),
-    timestep: timestep(sigma),
+    timestep: timestep(sigma, step),
     x0: {
       x: data ** 2 / ((sigma - sigmaMin) ** 2 + data ** 2),
       output: ((sigma - sigmaMin) * data) / Math.sqrt(sigma ** 2 + data ** 2),

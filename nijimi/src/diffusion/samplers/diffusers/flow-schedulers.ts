@@ -8,8 +8,8 @@ import { ipndm } from "../ipndm.ts";
 import { levelOf } from "../space.ts";
 import type { DiffusersOptions, DiffusersSchedulerName } from "./options.ts";
 import { addNoiseByIndex, type DiffusersPlan, type DiffusersPlanOptions, type DiffusersScheduler, noised, requestedSteps } from "./plan.ts";
-import { discreteReading, type Reading, readingDenoiser, timestepLookup } from "./reading.ts";
-import { respace } from "./sigma-schedulers.ts";
+import { discreteReading, type ReadingAt, readingDenoiser, timestepLookup } from "./reading.ts";
+import { respace } from "./respace.ts";
 
 const PLANS: Readonly<Record<string, (options: DiffusersOptions, asked: DiffusersPlanOptions) => DiffusersPlan>> = {
   FlowMatchEulerDiscreteScheduler: flowEulerPlan,
@@ -77,7 +77,7 @@ function flowPlan({
 }): DiffusersPlan {
   const sigmas = Float64Array.of(...levels, 0);
   const timestep = timestepLookup(sigmas, timesteps, (sigma) => sigma * (timesteps[0] / levels[0]));
-  const at = (sigma: number): Reading => ({ cIn: 1, timestep: timestep(sigma), x0: { x: 1, output: -direction * sigma } });
+  const at: ReadingAt = (sigma, step) => ({ cIn: 1, timestep: timestep(sigma, step), x0: { x: 1, output: -direction * sigma } });
   return {
     timesteps,
     sigmas: shown ? Float64Array.from(shown) : sigmas,

@@ -17,8 +17,8 @@ import type { SamplerInput, SamplerRun, Space } from "../types.ts";
 import { unipc } from "../unipc.ts";
 import type { DiffusersOptions, DiffusersSchedulerName } from "./options.ts";
 import { addNoiseByIndex, type DiffusersPlan, type DiffusersPlanOptions, type DiffusersScheduler, noised, requestedSteps } from "./plan.ts";
-import { discreteReading, predictionOf, readingDenoiser, timestepLookup, transformOf } from "./reading.ts";
-import { respace } from "./sigma-schedulers.ts";
+import { discreteReading, predictionOf, readingDenoiser, type TimestepAt, timestepLookup, transformOf } from "./reading.ts";
+import { respace } from "./respace.ts";
 import { type DiffusersTables, diffusersTables, timestepOfSigma } from "./tables.ts";
 
 /** What tells these schedulers apart. */
@@ -34,7 +34,7 @@ interface Kind {
   readonly eps: (options: DiffusersOptions) => boolean;
   /** Thresholding is ignored. */
   readonly ignoresThresholding?: (options: DiffusersOptions) => boolean;
-  sampler(input: SamplerInput, options: DiffusersOptions, timestepOf: (sigma: number) => number): SamplerRun;
+  sampler(input: SamplerInput, options: DiffusersOptions, timestepAt: TimestepAt): SamplerRun;
 }
 
 const byFinalSigmas = ({ final_sigmas_type }: DiffusersOptions, { sigmas }: DiffusersTables) => (final_sigmas_type === "zero" ? 0 : sigmas[0]);
@@ -77,8 +77,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
     end: byFinalSigmas,
     eps: usesEps,
     sampler: (input, options) => {
-      const { order, prediction, solverType, eta, lowerOrderFinal } = multistepOptions(options);
-      return dpmSolverSinglestep({ ...input, order, prediction, solverType, eta, lowerOrderFinal });
+      const { eulerAtFinal: _, ...common } = multistepOptions(options);
+      return dpmSolverSinglestep({ ...input, ...common });
     },
   },
   UniPCMultistepScheduler: {
@@ -104,14 +104,14 @@ const KINDS: Readonly<Record<string, Kind>> = {
   SASolverScheduler: {
     end: repeatOrLowest,
     eps: ({ algorithm_type }) => algorithm_type === "noise_prediction",
-    sampler: (input, options, timestepOf) =>
+    sampler: (input, options, timestepAt) =>
       saSolver({
         ...input,
         predictorOrder: options.predictor_order as 1 | 2 | 3 | 4,
         correctorOrder: options.corrector_order as 1 | 2 | 3 | 4,
         prediction: options.algorithm_type === "noise_prediction" ? "eps" : "x0",
         lowerOrderFinal: options.lower_order_final,
-        tau: (sigma) => (timestepOf(sigma) >= 200 && timestepOf(sigma) <= 800 ? 1 : 0),
+        tau: (sigma, step) => (timestepAt(sigma, step) >= 200 && timestepAt(sigma, step) <= 800 ? 1 : 0),
       }),
   },
 };
@@ -202,19 +202,13 @@ function respacedLevels(
   asked: DiffusersPlanOptions,
 ): Float64Array | undefined {
   const { sigmas, logSigmas } = tables;
-  const noisyFirst = kind.inverse ? sigmas : sigmas.toReversed();
-  const respaced = kind.inverse ? risingRespace(options, sigmas, steps) : respace(options, noisyFirst, steps);
+  const respaced = respace(options, kind.inverse ? sigmas : sigmas.toReversed(), steps);
   const levels =
     respaced ??
     (options.use_lu_lambdas ? luSigmas(logSigmas, steps) : options.use_flow_sigmas ? flowSigmas(options, steps, asked.mu) : undefined);
   if (levels && asked.timesteps && !options.use_flow_sigmas)
     throw new NijimiError("option", `${name}: timesteps cannot be given together with respaced sigmas.`);
   return levels;
-}
-
-function risingRespace(options: DiffusersOptions, sigmas: Float64Array, steps: number): Float64Array | undefined {
-  const falling = respace(options, sigmas.toReversed(), steps);
-  return falling?.reverse();
 }
 
 /** Uniform in log σ, as `use_lu_lambdas` means it. */

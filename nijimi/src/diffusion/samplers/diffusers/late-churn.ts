@@ -8,12 +8,12 @@ import { addNoise, checkChurn, churnGamma } from "../churn.ts";
 import { beginLoop } from "../loop.ts";
 import type { SamplerRun } from "../types.ts";
 import type { DiffusersRunInput } from "./plan.ts";
-import type { Reading } from "./reading.ts";
+import type { ReadingAt } from "./reading.ts";
 
 /** Input of {@link eulerWithLateChurn}. */
 export interface LateChurnInput extends DiffusersRunInput {
   readonly sigmas: Float64Array;
-  readonly reading: (sigma: number) => Reading;
+  readonly reading: ReadingAt;
   /** Level whose coefficients read the output: the churned one, or (for v in `EulerDiscreteScheduler`) the original. */
   readonly readAt: "churned" | "original";
   readonly transform?: X0Transform;
@@ -28,12 +28,12 @@ export async function* eulerWithLateChurn(input: LateChurnInput): SamplerRun {
   let { x } = loop;
   for (let step = loop.first; step < loop.steps; step++) {
     const level = loop.levels[step];
-    const { cIn, timestep } = reading(level.sigma);
+    const { cIn, timestep } = reading(level.sigma, step);
     const output = await network(combine([cIn, x]), timestep, { step, signal });
     const gamma = churnGamma(input, level.sigma, loop.steps);
     const churned = gamma > 0 ? loop.level(level.sigma * (1 + gamma)) : level;
     if (gamma > 0) x = addNoise(x, level, churned, loop.noise(level, churned), sNoise);
-    const { x0 } = reading(readAt === "churned" ? churned.sigma : level.sigma);
+    const { x0 } = reading(readAt === "churned" ? churned.sigma : level.sigma, step);
     const denoised = combine([x0.x, x], [x0.output, output]);
     x = transfer(x, denoised, churned, loop.levels[step + 1]);
     yield loop.finished(step, x, denoised);

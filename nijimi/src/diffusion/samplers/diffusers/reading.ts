@@ -26,6 +26,12 @@ export interface Reading {
   readonly eps?: OutputCoefficients;
 }
 
+/** The reading at a level that the sampler asks about in a step. */
+export type ReadingAt = (sigma: number, step: number) => Reading;
+
+/** The timestep of a level that the sampler asks about in a step. */
+export type TimestepAt = (sigma: number, step: number) => number;
+
 /** Options of {@link readingDenoiser}. */
 export interface ReadingOptions {
   readonly transform?: X0Transform;
@@ -34,9 +40,9 @@ export interface ReadingOptions {
 }
 
 /** The denoiser of a network. Its ε is the network's own where the reading has one, even when x0 is changed. */
-export function readingDenoiser(network: Network, at: (sigma: number) => Reading, { transform, variance }: ReadingOptions = {}): Denoiser {
+export function readingDenoiser(network: Network, at: ReadingAt, { transform, variance }: ReadingOptions = {}): Denoiser {
   return async (x, sigma, context): Promise<Prediction> => {
-    const { cIn, timestep, x0, eps } = at(sigma);
+    const { cIn, timestep, x0, eps } = at(sigma, context.step);
     const output = await network(cIn === 1 ? x : combine([cIn, x]), timestep, context);
     const [answer, second] = splitVariance(output, x.shape, variance !== undefined && output.shape[1] === 2 * x.shape[1]);
     const raw = combine([x0.x, x], [x0.output, answer]);
@@ -66,31 +72,31 @@ export function transformOf(options: DiffusersOptions): X0Transform | undefined 
 export function discreteReading(
   prediction: PredictionType,
   space: Space,
-  timestep: (sigma: number) => number,
+  timestep: TimestepAt,
   { eps = false } = {},
-): (sigma: number) => Reading {
-  return (sigma) => {
+): ReadingAt {
+  return (sigma, step) => {
     const level = levelOf(space === "ve" ? "vp" : space, sigma);
     const cIn = space === "ve" ? level.alpha : 1;
     const scaled = ({ x, output }: OutputCoefficients) => ({ x: x * cIn, output });
     return {
       cIn,
-      timestep: timestep(sigma),
+      timestep: timestep(sigma, step),
       x0: scaled(x0Coefficients(prediction, level)),
       ...(eps && { eps: scaled(epsCoefficients(prediction, level)) }),
     };
   };
 }
 
-/** Levels to the timesteps of a schedule; levels between them by `otherwise`. */
+/** Timesteps of a schedule by level: the step's own where it begins at the level, any step's that does, or `otherwise`. */
 export function timestepLookup(
   sigmas: ArrayLike<number>,
   timesteps: ArrayLike<number>,
   otherwise: (sigma: number) => number,
-): (sigma: number) => number {
+): TimestepAt {
   const known = new Map<number, number>();
   for (let i = timesteps.length - 1; i >= 0; i--) known.set(sigmas[i], timesteps[i]);
-  return (sigma) => known.get(sigma) ?? otherwise(sigma);
+  return (sigma, step) => (sigmas[step] === sigma && step < timesteps.length ? timesteps[step] : (known.get(sigma) ?? otherwise(sigma)));
 }
 
 function logOf(variance: F32): F32 {

@@ -2,9 +2,6 @@
  * diffusers' schedulers in k-diffusion's manner: `ve` states, network input x/√(1 + σ²), levels interpolated from the training table or respaced by
  * Karras, exponential or beta rules. Euler, Euler a, Heun, KDPM2, KDPM2 a, LMS and DPM-Solver SDE.
  */
-import { betaSigmas } from "../../schedules/sigmas-beta.ts";
-import { exponentialSigmas } from "../../schedules/sigmas-exponential.ts";
-import { karrasSigmas } from "../../schedules/sigmas-karras.ts";
 import { interpolate, linspace, roundHalfEven } from "../../schedules/numbers.ts";
 import { spacedTimesteps } from "../../schedules/timestep-spacing.ts";
 import { NijimiError } from "../../../errors.ts";
@@ -29,13 +26,14 @@ import {
   noised,
   requestedSteps,
 } from "./plan.ts";
-import { discreteReading, predictionOf, type Reading, readingDenoiser, timestepLookup, transformOf } from "./reading.ts";
+import { respace } from "./respace.ts";
+import { discreteReading, predictionOf, type ReadingAt, readingDenoiser, type TimestepAt, timestepLookup, transformOf } from "./reading.ts";
 import { type DiffusersTables, diffusersTables, timestepOfSigma } from "./tables.ts";
 
 /** What tells these schedulers apart. */
 interface Kind {
-  /** Level of a step's second evaluation, where it has one. */
-  readonly second?: (from: number, to: number) => number;
+  /** Level of a step's second evaluation, where it has one: the next, or one between, whose timestep is interpolated. */
+  readonly second?: "next" | ((from: number, to: number) => number);
   /** `scheduler.sigmas` has its last level twice as well. @default false */
   readonly repeatsEnd?: boolean;
   /** Custom arguments beside a number of steps. */
@@ -48,7 +46,7 @@ interface Kind {
 const KINDS: Readonly<Record<string, Kind>> = {
   EulerDiscreteScheduler: { accepts: ["timesteps", "sigmas"], sampler: (input) => euler(input) },
   EulerAncestralDiscreteScheduler: { sampler: (input) => eulerAncestral(input) },
-  HeunDiscreteScheduler: { second: (_, to) => to, accepts: ["timesteps"], sampler: (input) => heun(input) },
+  HeunDiscreteScheduler: { second: "next", accepts: ["timesteps"], sampler: (input) => heun(input) },
   KDPM2DiscreteScheduler: {
     second: (from, to) => Math.sqrt(from * to),
     rounds: true,
@@ -93,9 +91,12 @@ function makePlan(
   const { levels, timesteps: spaced } = asked.sigmas ? givenLevels(asked.sigmas, tables) : scheduledLevels(name, kind, options, tables, steps, asked);
   const timesteps = continuous ? levels.slice(0, steps).map((sigma) => Math.log(sigma) / 4) : spaced;
   const between = (sigma: number) => (continuous ? Math.log(sigma) / 4 : timestepOfSigma(tables, sigma));
-  const timestepOf = timestepLookup(levels, timesteps, between);
-  const reading = discreteReading(predictionOf(options), "ve", timestepOf);
-  const [sigmas, calls] = withSecondEvaluations(kind, levels, timesteps, timestepOf);
+  const timestepAt: TimestepAt =
+    kind.second === "next"
+      ? timestepLookup(levels, timesteps, between)
+      : (sigma, step) => (sigma === levels[step] ? timesteps[step] : between(sigma));
+  const reading = discreteReading(predictionOf(options), "ve", timestepAt);
+  const [sigmas, calls] = withSecondEvaluations(kind, levels, timesteps, between);
   const largest = Math.max(...levels);
   const path = levels.slice(0, steps + 1); // log-linear interpolation has a level more than it uses
   return {
@@ -104,13 +105,14 @@ function makePlan(
     initNoiseSigma: ["linspace", "trailing"].includes(options.timestep_spacing) ? largest : Math.sqrt(largest ** 2 + 1),
     space: "ve",
     steps,
-    run: (input) => run(kind, options, reading, path, input),
+    // diffusers spreads the churn over all levels it holds, used or not
+    run: (input) => run(kind, options, reading, path, { ...input, sChurn: ((input.sChurn ?? 0) * steps) / (levels.length - 1) }),
     addNoise: (x0, noise, step) => noised(x0, noise, "ve", levels[step]),
     addNoiseAt: addNoiseByIndex(calls, sigmas, "ve"),
   };
 }
 
-function run(kind: Kind, options: DiffusersOptions, reading: (sigma: number) => Reading, sigmas: Float64Array, input: DiffusersRunInput): SamplerRun {
+function run(kind: Kind, options: DiffusersOptions, reading: ReadingAt, sigmas: Float64Array, input: DiffusersRunInput): SamplerRun {
   const { network, x, noise, signal, firstStep } = input;
   if ((input.sChurn ?? 0) > 0) {
     if (options.prediction_type !== "v_prediction") return eulerWithLateChurn({ ...input, sigmas, reading, readAt: "churned" });
@@ -162,30 +164,21 @@ function scheduledLevels(
   return { levels: Float64Array.from([...levels, last], Math.fround), timesteps: timesteps.map((t) => (name === "DPMSolverSDEScheduler" ? t : Math.fround(t))) };
 }
 
-/** Karras, exponential or beta levels over the range of the given ones; undefined when none is asked for. */
-export function respace(options: DiffusersOptions, levels: ArrayLike<number>, steps: number): Float64Array | undefined {
-  const range = {
-    sigmaMin: options.sigma_min ?? levels[levels.length - 1],
-    sigmaMax: options.sigma_max ?? levels[0],
-  };
-  if (options.use_karras_sigmas) return karrasSigmas(steps, range).slice(0, -1);
-  if (options.use_exponential_sigmas) return exponentialSigmas(steps, range).slice(0, -1);
-  if (options.use_beta_sigmas) return betaSigmas(steps, range).slice(0, -1);
-  return undefined;
-}
-
 /** `scheduler.sigmas` and `.timesteps` with one entry per evaluation: everything between the ends twice. */
 function withSecondEvaluations(
   { second, repeatsEnd = false }: Kind,
   levels: Float64Array,
   timesteps: Float64Array,
-  timestepOf: (sigma: number) => number,
+  between: (sigma: number) => number,
 ): [sigmas: Float64Array, timesteps: Float64Array] {
   if (!second) return [levels, timesteps];
   const last = levels.length - 1;
   const once = (i: number) => i === 0 || (i === last && !repeatsEnd);
   const sigmas = [...levels].flatMap((sigma, i) => (once(i) ? [sigma] : [sigma, sigma]));
   if (repeatsEnd) sigmas.push(levels[last]);
-  const calls = [...timesteps].flatMap((t, i) => (i === 0 ? [t] : [timestepOf(second(levels[i - 1], levels[i])), t]));
+  const calls = [...timesteps].flatMap((t, i) => {
+    if (i === 0) return [t];
+    return [second === "next" ? t : between(second(levels[i - 1], levels[i])), t];
+  });
   return [Float64Array.from(sigmas), Float64Array.from(calls)];
 }

@@ -2,7 +2,7 @@
  * ᾱ and σ of a discrete process as diffusers holds them: in float32. Which whole timestep a noise level falls on depends on those last bits, so
  * they are kept here, unlike in the rest of the library.
  */
-import { makeBetas, DIFFUSERS_BETA_SCHEDULES } from "../../schedules/betas.ts";
+import { DIFFUSERS_BETA_SCHEDULES, makeBetas } from "../../schedules/betas.ts";
 import { type DiscreteSigmas, sigmaToTimestep } from "../../schedules/discrete-sigmas.ts";
 import type { DiffusersOptions } from "./options.ts";
 
@@ -20,18 +20,36 @@ const LEAST_ALPHA_BAR = 2 ** -24;
  */
 export function diffusersTables(options: DiffusersOptions, divides: boolean): DiffusersTables {
   const { fround } = Math;
-  const raw = makeBetas({
-    schedule: DIFFUSERS_BETA_SCHEDULES[options.beta_schedule],
-    steps: options.num_train_timesteps,
-    betaStart: options.beta_start,
-    betaEnd: options.beta_end,
-    trained: options.trained_betas,
-  }).map(fround);
+  const raw = trainingBetas(options);
   const betas = options.rescale_betas_zero_snr ? rescaledBetas(raw) : raw;
   const alphasCumprod = cumulativeAlphas(betas);
   if (options.rescale_betas_zero_snr && divides) alphasCumprod[alphasCumprod.length - 1] = LEAST_ALPHA_BAR;
   const sigmas = alphasCumprod.map((a) => fround(Math.sqrt(fround(fround(1 - a) / a))));
   return { betas, alphasCumprod, sigmas, logSigmas: sigmas.map((sigma) => fround(Math.log(sigma))) };
+}
+
+/** β in float32, evenly spaced ones with the last bits of torch's `linspace`. */
+function trainingBetas({ beta_schedule, beta_start, beta_end, num_train_timesteps, trained_betas }: DiffusersOptions): Float64Array {
+  if (!trained_betas && beta_schedule === "linear") return torchLinspace(beta_start, beta_end, num_train_timesteps);
+  if (!trained_betas && beta_schedule === "scaled_linear")
+    return torchLinspace(Math.sqrt(beta_start), Math.sqrt(beta_end), num_train_timesteps).map((root) => Math.fround(root * root));
+  return makeBetas({
+    schedule: DIFFUSERS_BETA_SCHEDULES[beta_schedule],
+    steps: num_train_timesteps,
+    betaStart: beta_start,
+    betaEnd: beta_end,
+    trained: trained_betas,
+  }).map(Math.fround);
+}
+
+/** torch's `linspace` in float32: steps from both ends, each multiplied and added with one rounding. */
+export function torchLinspace(start: number, end: number, count: number): Float64Array {
+  const { fround } = Math;
+  const [a, b] = [fround(start), fround(end)];
+  const step = fround(fround(b - a) / (count - 1));
+  return Float64Array.from({ length: count }, (_, i) =>
+    fround(count === 1 ? a : i < Math.trunc(count / 2) ? a + step * i : b - step * (count - 1 - i)),
+  );
 }
 
 /** The (fractional) timestep of a level. */
