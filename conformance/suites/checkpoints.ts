@@ -56,7 +56,7 @@ function* compareMetadata({ json }: Case, file: string, got: Metadata): Generato
     yield verdict(
       `${file}: ${key}`,
       JSON.stringify(got[key]) === JSON.stringify(value),
-      `is ${String(got[key])}`,
+      `is ${JSON.stringify(got[key])}`,
     );
   if (typeof json.nested_list === "string") {
     const shown = pythonRepr(got["nested.list"] ?? null);

@@ -26,7 +26,7 @@ export interface ByteReader {
   /** The next bytes, sharing memory. */
   take(length: number): Uint8Array;
   text(length: number): string;
-  /** Text up to the next line feed, which is skipped. */
+  /** Latin-1 text up to the next line feed, which is skipped. */
   line(): string;
 }
 
@@ -102,9 +102,15 @@ export function byteReader(bytes: Uint8Array, start: number, name: string): Byte
         );
       const encoded = take(end - at);
       at++;
-      return decode(encoded);
+      return latin1(encoded);
     },
   };
+}
+
+function latin1(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
 }
 
 /** The number, as a bigint only where a double would not be exact. */

@@ -27,6 +27,8 @@ const CONTAINER_CALLS: Readonly<Record<string, Call>> = {
   "collections.OrderedDict": ([pairs]) => dictOf(pairs),
   "collections.defaultdict": () => new Map(),
   "collections.Counter": ([counts]) => dictOf(counts),
+  // Protocols 0 to 2 write empty bytes so; others go through _codecs.encode.
+  "builtins.bytes": () => new Uint8Array(0),
   "builtins.set": ([items = []]) => ({ kind: "set", items: [...asItems(items, "set")] }),
   "builtins.frozenset": ([items = []]) => ({
     kind: "set",
