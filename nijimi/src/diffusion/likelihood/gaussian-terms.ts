@@ -22,30 +22,41 @@ export function normalKl(
   );
 }
 
-/**
- * Which normal distribution function the decoder uses: the exact one, or the tanh approximation of
- * OpenAI's code.
- */
-export type CdfName = "erf" | "tanh";
+/** How the decoder's probabilities are computed. */
+export interface DecoderOptions {
+  /**
+   * The exact normal distribution function, or the approximation of OpenAI's code. @default "tanh"
+   */
+  readonly cdf?: "erf" | "tanh";
+  /**
+   * "float32" rounds after every operation, as the published code does: in the tails, below about
+   * e⁻¹⁴, its values are those of the rounding. @default "float64"
+   */
+  readonly precision?: "float32" | "float64";
+}
 
 /**
  * log P(x) of an 8-bit value x ∈ {−1, −253/255, …, 1} under a normal distribution cut into bins of
  * width 2/255; the outermost bins reach to ±∞ (eq. 13). Probabilities are raised to 10⁻¹².
- *
- * @param options `cdf` @default "tanh"
  */
 export function discretisedLogLikelihood(
   x: number,
   mean: number,
   logScale: number,
-  { cdf = "tanh" as CdfName } = {},
+  { cdf = "tanh", precision = "float64" }: DecoderOptions = {},
 ): number {
-  const phi = cdf === "tanh" ? tanhNormalCdf : normalCdf;
-  const inverse = Math.exp(-logScale);
-  const upper = phi((x - mean + 1 / 255) * inverse);
-  const lower = phi((x - mean - 1 / 255) * inverse);
-  const probability = x < -0.999 ? upper : x > 0.999 ? 1 - lower : upper - lower;
+  const r = precision === "float32" ? Math.fround : exactly;
+  const phi = (z: number) => r(cdf === "tanh" ? tanhNormalCdf(z, r) : normalCdf(z));
+  const centered = r(x - mean);
+  const inverse = r(Math.exp(-logScale));
+  const upper = phi(r(inverse * r(centered + 1 / 255)));
+  const lower = phi(r(inverse * r(centered - 1 / 255)));
+  const probability = x < -0.999 ? upper : x > 0.999 ? r(1 - lower) : r(upper - lower);
   return Math.log(Math.max(probability, 1e-12));
+}
+
+function exactly(value: number): number {
+  return value;
 }
 
 /** Mean over the elements of each sample of the first axis, in bits: Σ/(n·ln 2). */

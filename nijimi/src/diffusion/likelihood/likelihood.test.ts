@@ -60,6 +60,14 @@ describe("terms of the bound", () => {
   });
 });
 
+it("in float32 the decoder's tail ends where the rounding of the published code ends it", () => {
+  const at = (mean: number, precision: "float32" | "float64") =>
+    discretisedLogLikelihood(0, mean, -2, { precision });
+  expect(at(0.1, "float32")).toBeCloseTo(at(0.1, "float64"), 4);
+  expect(at(-0.74, "float64")).toBeGreaterThan(-22);
+  expect(at(-0.74, "float32")).toBeCloseTo(Math.log(1e-12), 6); // both bounds round to 1
+});
+
 describe("the reverse step", () => {
   const tables = diffusionTables(makeBetas({ steps: 40, betaEnd: 0.3 }));
   const t = 17;

@@ -37,9 +37,14 @@ export function normalCdf(x: number): number {
   return 0.5 * erfc(-x / Math.SQRT2);
 }
 
-/** ½(1 + tanh(√(2/π)(x + 0.044715 x³))), the approximation in OpenAI's likelihoods. */
-export function tanhNormalCdf(x: number): number {
-  return 0.5 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+/**
+ * ½(1 + tanh(√(2/π)(x + 0.044715 x³))), the approximation in OpenAI's likelihoods.
+ *
+ * @param round applied after every operation: `Math.fround` gives float32's result
+ */
+export function tanhNormalCdf(x: number, round: (value: number) => number = Number): number {
+  const cubic = round(x + round(round(0.044715) * round(x ** 3)));
+  return round(0.5 * round(1 + round(Math.tanh(round(round(Math.sqrt(2 / Math.PI)) * cubic)))));
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Network } from "../parameterisations/denoiser.ts";
 import { diffusionTables, type DiffusionTables } from "../schedules/diffusion-tables.ts";
 import {
   bitsPerElement,
-  type CdfName,
+  type DecoderOptions,
   discretisedLogLikelihood,
   normalKl,
 } from "./gaussian-terms.ts";
@@ -25,8 +25,7 @@ export interface VariationalBoundOptions extends ReverseStepOptions {
   readonly condition?: (timestep: number) => number;
   /** Unit noise for timestep t, of x0's shape. Asked for T−1 first. */
   readonly noise: (shape: readonly number[], t: number) => Tensor<"float32">;
-  /** Distribution function of the decoder. @default "tanh" */
-  readonly cdf?: CdfName;
+  readonly decoder?: DecoderOptions;
   readonly signal?: AbortSignal;
 }
 
@@ -111,7 +110,7 @@ async function boundTerm(
   t: number,
   options: VariationalBoundOptions,
 ): Promise<BoundTerm> {
-  const { x0, network, noise, condition = (timestep) => timestep, cdf = "tanh", signal } = options;
+  const { x0, network, noise, condition = (timestep) => timestep, signal } = options;
   const { data, shape } = x0;
   const z = noise(shape, t).data;
   const alpha = Math.sqrt(tables.alphasCumprod[t]);
@@ -127,7 +126,7 @@ async function boundTerm(
     normalKl(c1 * data[i] + c2 * xt.data[i], trueLogVariance, p.mean[i], p.logVariance[i]),
   );
   const decoder = perSample(
-    (i) => -discretisedLogLikelihood(data[i], p.mean[i], 0.5 * p.logVariance[i], { cdf }),
+    (i) => -discretisedLogLikelihood(data[i], p.mean[i], 0.5 * p.logVariance[i], options.decoder),
   );
   return {
     t,

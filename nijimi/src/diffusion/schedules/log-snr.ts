@@ -12,9 +12,16 @@ export function linearLogSnr(t: number): number {
   return -Math.log(Math.expm1(1e-4 + 10 * t * t));
 }
 
-/** log-SNR of the cosine process: −log(max(cos⁻²((t + s)/(1 + s)·π/2) − 1, 10⁻⁵)). */
+/**
+ * log-SNR of the cosine process: −log(max(cos⁻²((t + s)/(1 + s)·π/2) − 1, 10⁻⁵)).
+ *
+ * The cosine is taken in float32, as published: there it is −4.4·10⁻⁸ and not 6·10⁻¹⁷ at t = 1,
+ * which ends the curve at −33.9 and decides how large x0 from pure noise can get.
+ */
 export function cosineLogSnr(t: number, s = 0.008): number {
-  return -Math.log(Math.max(Math.cos(((t + s) / (1 + s)) * (Math.PI / 2)) ** -2 - 1, 1e-5));
+  const f = Math.fround;
+  const angle = f(f(f(f(t + s) / f(1 + s)) * f(Math.PI)) * 0.5);
+  return -Math.log(Math.max(f(Math.cos(angle)) ** -2 - 1, 1e-5));
 }
 
 /** The curves by name. */

@@ -17,6 +17,15 @@ import { roundHalfEven } from "./numbers.ts";
 /** `"ddim50"`, `"10,10,10"`, `"fast27"`, `""` or the section counts. */
 export type Respacing = string | readonly number[];
 
+/** Options of {@link respacedTimesteps}. */
+export interface RespacingOptions {
+  /**
+   * Round k·(size − 1)/(count − 1) instead of a sum of strides. OpenAI's code adds the strides up,
+   * and its rounding errors move a timestep by one where the exact value ends in ½. @default false
+   */
+  readonly exact?: boolean;
+}
+
 /**
  * The kept timesteps, increasing.
  *
@@ -25,7 +34,11 @@ export type Respacing = string | readonly number[];
  * @example
  * respacedTimesteps(1000, "10"); // 0, 111, 222, …, 999
  */
-export function respacedTimesteps(trainSteps: number, respacing: Respacing): number[] {
+export function respacedTimesteps(
+  trainSteps: number,
+  respacing: Respacing,
+  { exact = false }: RespacingOptions = {},
+): number[] {
   checkSteps("respacedTimesteps", trainSteps, { name: "trainSteps" });
   if (respacing === "") return Array.from({ length: trainSteps }, (_, t) => t);
   if (respacing === "fast27") {
@@ -40,7 +53,7 @@ export function respacedTimesteps(trainSteps: number, respacing: Respacing): num
     typeof respacing === "string"
       ? respacing.split(",").map((part) => parseCount(part, respacing))
       : respacing;
-  return sections(trainSteps, counts);
+  return sections(trainSteps, counts, exact);
 }
 
 /** The betas of the process over the kept timesteps: 1 − ᾱ_kept / ᾱ_previous kept. */
@@ -80,7 +93,7 @@ function ddimStride(trainSteps: number, wanted: number): number[] {
   );
 }
 
-function sections(trainSteps: number, counts: readonly number[]): number[] {
+function sections(trainSteps: number, counts: readonly number[], exact: boolean): number[] {
   const base = Math.floor(trainSteps / counts.length);
   const longer = trainSteps % counts.length; // the first sections take the remainder
   const kept = new Set<number>();
@@ -93,8 +106,10 @@ function sections(trainSteps: number, counts: readonly number[]): number[] {
         `Respacing: section ${index} has ${size} timesteps and cannot keep ${count} of them.`,
       );
     const stride = count <= 1 ? 1 : (size - 1) / (count - 1);
-    for (let i = 0, position = 0; i < count; i++, position += stride)
+    for (let k = 0, sum = 0; k < count; k++, sum += stride) {
+      const position = exact && count > 1 ? (k * (size - 1)) / (count - 1) : sum;
       kept.add(start + roundHalfEven(position));
+    }
     start += size;
   }
   return [...kept].sort((a, b) => a - b);
