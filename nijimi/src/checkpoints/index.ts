@@ -1,9 +1,18 @@
+export { mergeDeltas, readDelta } from "./adapters/delta.ts";
+export type { FullDelta, LowRankDelta, WeightDelta, WeightedDelta } from "./adapters/delta.ts";
+export * from "./adapters/lora.ts";
+export type { AdapterTarget, AdapterTargets } from "./adapters/targets.ts";
+export * from "./adapters/textual-inversion.ts";
 export * from "./checkpoint.ts";
 export * from "./files/byte-source.ts";
 export * from "./files/folder.ts";
 export * from "./files/http-source.ts";
 export * from "./files/open-source.ts";
 export * from "./json.ts";
+export type { Component, Mismatch } from "./layouts/component.ts";
+export { FAMILIES } from "./layouts/families.ts";
+export type { Family, Support } from "./layouts/families.ts";
+export * from "./layouts/load.ts";
 export { parseNpy } from "./numpy/npy.ts";
 export * from "./open-checkpoint.ts";
 export * from "./safetensors.ts";
