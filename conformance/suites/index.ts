@@ -5,15 +5,12 @@ import type { Suite } from "../case.ts";
 
 export const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   aesthetics: async () => (await import("./aesthetics.ts")).suite,
-  aesthetics: async () => (await import("./aesthetics.ts")).suite,
   autoencoders: async () => (await import("./autoencoders.ts")).suite,
   badinput: async () => (await import("./badinput.ts")).suite,
   blocks: async () => (await import("./blocks.ts")).suite,
   checkpoints: async () => (await import("./checkpoints.ts")).suite,
   denoisers: async () => (await import("./denoisers.ts")).suite,
   "feature-networks": async () => (await import("./feature-networks.ts")).suite,
-  "feature-networks": async () => (await import("./feature-networks.ts")).suite,
-  metrics: async () => (await import("./metrics.ts")).suite,
   metrics: async () => (await import("./metrics.ts")).suite,
   ops: async () => (await import("./ops.ts")).suite,
   rng: async () => (await import("./rng.ts")).suite,
