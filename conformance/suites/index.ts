@@ -12,10 +12,13 @@ export const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   denoisers: async () => (await import("./denoisers.ts")).suite,
   "feature-networks": async () => (await import("./feature-networks.ts")).suite,
   metrics: async () => (await import("./metrics.ts")).suite,
+  clip: async () => (await import("./clip.ts")).suite,
   ops: async () => (await import("./ops.ts")).suite,
+  "prompt-grammar": async () => (await import("./prompt-grammar.ts")).suite,
   rng: async () => (await import("./rng.ts")).suite,
   schedulers: async () => (await import("./schedulers.ts")).suite,
   schedules: async () => (await import("./schedules.ts")).suite,
+  tokenizers: async () => (await import("./tokenizers.ts")).suite,
   unets: async () => (await import("./unets.ts")).suite,
   vlb: async () => (await import("./vlb.ts")).suite,
 };

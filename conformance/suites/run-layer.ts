@@ -123,6 +123,9 @@ function largestOf(tensor: Tensor): number {
   return toFloat64(tensor).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
+/** The result in the reference's dtype; a scalar counts as a tensor of one element. */
 function sameType(got: Tensor, expected: Tensor): Tensor {
+  if (got.shape.length === 0 && expected.shape.length === 1 && expected.shape[0] === 1)
+    return sameType({ ...got, shape: [1] }, expected);
   return got.dtype === expected.dtype ? got : cast(got, expected.dtype);
 }

@@ -39,7 +39,8 @@ export type UpLayer = Layer<
 
 /** What is the same for all levels of one network. */
 export interface LevelOptions {
-  readonly tembChannels: number;
+  /** Width of the time embedding; undefined without time. */
+  readonly tembChannels?: number;
   readonly layers: number;
   readonly eps: number;
   readonly groups: number;
