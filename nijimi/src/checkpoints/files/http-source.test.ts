@@ -65,7 +65,10 @@ describe("httpSource", () => {
     const { base } = await serve();
     await expect(httpSource(`${base}/none`)).rejects.toMatchObject({ code: "network" });
     await expect(httpSource(`${base}/none`)).rejects.toThrow("answered 404");
-    servers.splice(0).forEach((server) => (server.close(), server.closeAllConnections()));
+    for (const server of servers.splice(0)) {
+      server.close();
+      server.closeAllConnections();
+    }
     await expect(httpSource(`${base}/file`)).rejects.toMatchObject({ code: "network" });
   });
 
