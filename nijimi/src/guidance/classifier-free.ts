@@ -37,13 +37,9 @@ export function guidanceScaleAt(
       "option",
       "Give guidanceScale (uncond + s·Δ) or guidanceStrength (cond + w·Δ), not both.",
     );
-  const scale =
-    guidanceScale === undefined ? scaleAt(guidanceStrength!, at) + 1 : scaleAt(guidanceScale, at);
-  if (Number.isFinite(scale)) return scale;
-  throw new NijimiError(
-    "option",
-    `Classifier-free guidance: the scale must be a finite number; got ${scale}.`,
-  );
+  return guidanceScale === undefined
+    ? scaleAt(guidanceStrength!, at) + 1
+    : scaleAt(guidanceScale, at);
 }
 
 /**

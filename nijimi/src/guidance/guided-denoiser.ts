@@ -23,7 +23,8 @@ type F32 = Tensor<"float32">;
  * @throws NijimiError `shape` for outputs that do not fit the state; `option` when the network
  *   gives too few branches
  * @example
- * const denoise = guidedDenoiser(network, discretePreconditioning(table), classifierFree({ guidanceScale: 7.5 }));
+ * const guidance = classifierFree({ guidanceScale: 7.5 });
+ * const denoise = guidedDenoiser(network, discretePreconditioning(table), guidance);
  */
 export function guidedDenoiser(
   network: BranchNetwork,

@@ -5,6 +5,7 @@
  * Guidance acts on what the network predicts (ε, v, flow …) or on x0. All linear recipes give the
  * same in both; the others say in `domain` where their authors apply them.
  */
+import { NijimiError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { DenoiseContext } from "../diffusion/samplers/types.ts";
 
@@ -30,9 +31,11 @@ export interface GuidanceContext {
 /** A number, or one for every noise level. */
 export type Scale = number | ((at: GuidanceContext) => number);
 
-/** The scale at a noise level. */
+/** The scale at a noise level. @throws NijimiError `option` when it is not a finite number */
 export function scaleAt(scale: Scale, at: GuidanceContext): number {
-  return typeof scale === "number" ? scale : scale(at);
+  const value = typeof scale === "number" ? scale : scale(at);
+  if (Number.isFinite(value)) return value;
+  throw new NijimiError("option", `Guidance: a scale must be a finite number; got ${value}.`);
 }
 
 /** A guided prediction whose noise is not that of the prediction itself. */

@@ -1,3 +1,4 @@
+export * from "./compile-with-vjp.ts";
 export * from "./gaussian-terms.ts";
 export * from "./normal-distribution.ts";
 export * from "./probability-flow.ts";

@@ -16,7 +16,7 @@ import { roundHalfEven } from "./numbers.ts";
 import { respacedBetas, respacedTimesteps } from "./respacing.ts";
 import { priorLogDensity, subVpSde, veSde, vpSde } from "./sde.ts";
 import { makeSigmas, resolveSigmaSchedule, SIGMA_SCHEDULES } from "./sigma-schedules.ts";
-import { ALIGN_YOUR_STEPS_TABLES, alignYourStepsSigmas } from "./sigmas-align-your-steps.ts";
+import { ALIGN_YOUR_STEPS_ROUNDED, ALIGN_YOUR_STEPS_TABLES } from "./sigmas-align-your-steps.ts";
 import { betaTimestepSigmas } from "./sigmas-beta.ts";
 import { geometricSigmas } from "./sigmas-geometric.ts";
 import { karrasSigmas } from "./sigmas-karras.ts";
@@ -81,6 +81,17 @@ describe("betas", () => {
 });
 
 describe("tables", () => {
+  it("q(x_t|x_0) is what the steps q(x_t|x_{t−1}) compose to", () => {
+    const tables = diffusionTables(makeBetas({ schedule: "cosine", steps: 60 }));
+    let [mean, variance] = [1, 0];
+    for (let t = 0; t < 60; t++) {
+      mean *= Math.sqrt(tables.alphas[t]);
+      variance = tables.alphas[t] * variance + tables.betas[t];
+      expect(mean ** 2).toBeCloseTo(tables.alphasCumprod[t], 12);
+      expect(variance).toBeCloseTo(1 - tables.alphasCumprod[t], 12);
+    }
+  });
+
   it("the posterior is Bayes' rule: q(x_s|x_t,x_0) ∝ q(x_t|x_s)·q(x_s|x_0)", () => {
     const tables = diffusionTables(makeBetas({ steps: 50, betaEnd: 0.2 }));
     const t = 23;
@@ -218,13 +229,20 @@ describe("noise levels", () => {
     expect(normalSigmas(table)[0]).toBe(table.sigmas[999]);
   });
 
-  it("Align Your Steps gives its tables at ten steps, in both conventions", () => {
+  it("Align Your Steps gives its tables at ten steps", () => {
+    const sigmas = makeSigmas("AYS", 10, { model: "stable-diffusion-xl" });
     const published = ALIGN_YOUR_STEPS_TABLES["stable-diffusion-xl"];
-    const replaced = alignYourStepsSigmas(10, { model: "stable-diffusion-xl" });
-    published.slice(0, 10).forEach((sigma, i) => expect(replaced[i]).toBeCloseTo(sigma, 9));
-    const appended = alignYourStepsSigmas(11, { model: "stable-diffusion-xl", end: "append" });
-    expect(appended[10]).toBeCloseTo(published[10], 9);
-    expect(appended[11]).toBe(0);
+    published.slice(0, 10).forEach((sigma, i) => expect(sigmas[i]).toBeCloseTo(sigma, 9));
+  });
+
+  it("A1111's forms differ where they should", () => {
+    const make = (name: string) => makeSigmas(name, 11, { table, convention: "a1111" });
+    ALIGN_YOUR_STEPS_ROUNDED["stable-diffusion-1"].forEach((sigma, i) =>
+      expect(make("align-your-steps")[i]).toBeCloseTo(sigma, 9),
+    );
+    expect(make("kl-optimal")[11]).toBeCloseTo(table.sigmas[0], 9);
+    expect(make("beta")[10]).toBeCloseTo(table.sigmas[0], 9);
+    expect(make("karras")).toEqual(makeSigmas("karras", 11, { table }));
   });
 
   it("the beta schedule on timesteps visits none twice", () => {

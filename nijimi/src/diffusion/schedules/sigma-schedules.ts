@@ -1,14 +1,14 @@
 /**
  * Schedules of noise levels by name, with the names users know them by. Where user interfaces
- * differ in a detail (whether σ_min is a level of its own, which grid "beta" runs on), the name
- * means ComfyUI's form and the option of the schedule's own function gives the other.
+ * differ, `convention` says whose form is meant: "beta" steps over timesteps in ComfyUI and over σ
+ * in A1111, "kl-optimal" and "align-your-steps" end differently.
  */
 import { NijimiError, unknownName } from "../../errors.ts";
 import { type DiscreteSigmas, normalSigmas } from "./discrete-sigmas.ts";
 import { type AlignYourStepsModel, alignYourStepsSigmas } from "./sigmas-align-your-steps.ts";
 import { betaSigmas, betaTimestepSigmas } from "./sigmas-beta.ts";
 import { exponentialSigmas, polyexponentialSigmas } from "./sigmas-exponential.ts";
-import { karrasSigmas, type SigmaRange } from "./sigmas-karras.ts";
+import { karrasSigmas, type SigmaConvention, type SigmaRange } from "./sigmas-karras.ts";
 import { klOptimalSigmas } from "./sigmas-kl-optimal.ts";
 import { linearQuadraticSigmas } from "./sigmas-linear-quadratic.ts";
 import {
@@ -27,6 +27,8 @@ export interface SigmaScheduleOptions {
   readonly sigmaMin?: number;
   /** Largest level. @default the table's last */
   readonly sigmaMax?: number;
+  /** Whose form of a schedule is meant. @default "comfyui" */
+  readonly convention?: SigmaConvention;
   /** Exponent of "karras" (7) and "polyexponential" (1). */
   readonly rho?: number;
   /** Shape of "beta". @default 0.6 */
@@ -43,7 +45,10 @@ interface SigmaSchedule {
   readonly make: (steps: number, options: SigmaScheduleOptions) => Float64Array;
 }
 
-/** Every schedule of noise levels. Each gives falling levels that end with 0. */
+/**
+ * Every schedule of noise levels. Each gives falling levels that end with 0 (A1111's "kl-optimal":
+ * with σ_min).
+ */
 export const SIGMA_SCHEDULES = {
   normal: {
     aliases: ["uniform"],
@@ -78,18 +83,20 @@ export const SIGMA_SCHEDULES = {
   turbo: { aliases: [], make: (steps, options) => turboSigmas(tableOf("turbo", options), steps) },
   beta: {
     aliases: [],
-    make: (steps, o) =>
-      o.table
-        ? betaTimestepSigmas(steps, { ...o, table: o.table })
-        : betaSigmas(steps, { ...o, ...rangeOf("beta", o) }),
+    make: (steps, { table, convention, ...o }) =>
+      table && convention !== "a1111"
+        ? betaTimestepSigmas(steps, { ...o, table })
+        : betaSigmas(steps, { ...o, ...rangeOf("beta", { ...o, table }) }),
   },
   "kl-optimal": {
     aliases: [],
-    make: (steps, options) => klOptimalSigmas(steps, rangeOf("kl-optimal", options)),
+    make: (steps, o) =>
+      klOptimalSigmas(steps, { ...rangeOf("kl-optimal", o), convention: o.convention }),
   },
   "align-your-steps": {
     aliases: ["AYS"],
-    make: (steps, { model = "stable-diffusion-1" }) => alignYourStepsSigmas(steps, { model }),
+    make: (steps, { model = "stable-diffusion-1", convention }) =>
+      alignYourStepsSigmas(steps, { model, convention }),
   },
   "linear-quadratic": {
     aliases: [],

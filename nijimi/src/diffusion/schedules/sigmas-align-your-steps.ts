@@ -4,6 +4,7 @@
  */
 import { unknownName } from "../../errors.ts";
 import { checkSteps } from "./check.ts";
+import type { SigmaConvention } from "./sigmas-karras.ts";
 import { appendZero, interpolate, linspace } from "./numbers.ts";
 
 /** The authors' tables of eleven levels, noisy to clean. */
@@ -22,6 +23,17 @@ export const ALIGN_YOUR_STEPS_TABLES = {
 } as const satisfies Record<string, readonly number[]>;
 
 export type AlignYourStepsModel = keyof typeof ALIGN_YOUR_STEPS_TABLES;
+
+/** The same tables as A1111 and diffusers carry them, rounded to three decimals. */
+export const ALIGN_YOUR_STEPS_ROUNDED = {
+  "stable-diffusion-1": [
+    14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029,
+  ],
+  "stable-diffusion-xl": [
+    14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.38, 0.234, 0.113, 0.029,
+  ],
+  "stable-video-diffusion": ALIGN_YOUR_STEPS_TABLES["stable-video-diffusion"],
+} as const satisfies Record<AlignYourStepsModel, readonly number[]>;
 
 /**
  * The authors' ten timesteps of T = 1000 for samplers that count in timesteps (diffusers'
@@ -47,16 +59,16 @@ export function logLinearResample(levels: readonly number[], count: number): Flo
 /**
  * Levels for `steps` steps, ending with 0.
  *
- * @param options `end`: "replace" resamples to `steps` + 1 levels and puts 0 in place of the last
- *   (the authors, ComfyUI); "append" resamples to `steps` levels and adds 0 (A1111). @default
- *   "replace"
+ * @param options `convention`: "comfyui" (and the authors) resamples the exact table to `steps` + 1
+ *   levels and puts 0 in place of the last; "a1111" resamples the rounded table to `steps` levels
+ *   and adds 0. @default "comfyui"
  */
 export function alignYourStepsSigmas(
   steps: number,
   {
     model,
-    end = "replace",
-  }: { readonly model: AlignYourStepsModel; readonly end?: "replace" | "append" },
+    convention = "comfyui",
+  }: { readonly model: AlignYourStepsModel; readonly convention?: SigmaConvention },
 ): Float64Array {
   checkSteps("alignYourStepsSigmas", steps);
   if (!Object.hasOwn(ALIGN_YOUR_STEPS_TABLES, model))
@@ -65,8 +77,8 @@ export function alignYourStepsSigmas(
       String(model),
       Object.keys(ALIGN_YOUR_STEPS_TABLES),
     );
-  const table = ALIGN_YOUR_STEPS_TABLES[model];
-  if (end === "append")
-    return appendZero(steps === 1 ? [table[0]] : logLinearResample(table, steps));
-  return appendZero(logLinearResample(table, steps + 1).slice(0, steps));
+  if (convention === "comfyui")
+    return appendZero(logLinearResample(ALIGN_YOUR_STEPS_TABLES[model], steps + 1).slice(0, steps));
+  const table = ALIGN_YOUR_STEPS_ROUNDED[model];
+  return appendZero(steps === 1 ? [table[0]] : logLinearResample(table, steps));
 }

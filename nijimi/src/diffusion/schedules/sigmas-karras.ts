@@ -11,6 +11,9 @@ export interface SigmaRange {
   readonly sigmaMax: number;
 }
 
+/** Whose form of a schedule is meant, where user interfaces differ. */
+export type SigmaConvention = "comfyui" | "a1111";
+
 /**
  * `steps` levels from σ_max to σ_min, then 0.
  *

@@ -4,24 +4,26 @@
  */
 import { checkSigmaRange, checkSteps } from "./check.ts";
 import { appendZero, linspace } from "./numbers.ts";
-import type { SigmaRange } from "./sigmas-karras.ts";
+import type { SigmaConvention, SigmaRange } from "./sigmas-karras.ts";
 
 /**
  * From σ_max to σ_min.
  *
- * @param options `end`: "zero" gives `steps` levels and then 0 (ComfyUI); "sigma-min" gives `steps`
- *   + 1 levels of which σ_min is the last (A1111). @default "zero"
+ * @param options `convention`: "comfyui" gives `steps` levels and then 0; "a1111" gives `steps` + 1
+ *   levels of which σ_min is the last. @default "comfyui"
  */
 export function klOptimalSigmas(
   steps: number,
-  { sigmaMin, sigmaMax, end = "zero" }: SigmaRange & { readonly end?: "zero" | "sigma-min" },
+  {
+    sigmaMin,
+    sigmaMax,
+    convention = "comfyui",
+  }: SigmaRange & { readonly convention?: SigmaConvention },
 ): Float64Array {
   checkSteps("klOptimalSigmas", steps);
   checkSigmaRange("klOptimalSigmas", sigmaMin, sigmaMax);
-  const low = Math.atan(sigmaMin);
-  const high = Math.atan(sigmaMax);
-  const levels = linspace(0, 1, end === "zero" ? steps : steps + 1).map((u) =>
-    Math.tan(u * low + (1 - u) * high),
-  );
-  return end === "zero" ? appendZero(levels) : levels;
+  const [low, high] = [Math.atan(sigmaMin), Math.atan(sigmaMax)];
+  const levels = (count: number) =>
+    linspace(0, 1, count).map((u) => Math.tan(u * low + (1 - u) * high));
+  return convention === "comfyui" ? appendZero(levels(steps)) : levels(steps + 1);
 }
