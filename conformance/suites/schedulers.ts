@@ -105,7 +105,10 @@ function compareNoising(
   );
   const velocities = timesteps.map((t, b) => {
     // EulerDiscreteScheduler.get_velocity looks ᾱ up by the step's index
-    const index = name === "EulerDiscreteScheduler" ? plan.timesteps.findIndex((other) => Math.abs(other - t) < 1e-3) : t;
+    const index =
+      name === "EulerDiscreteScheduler"
+        ? plan.timesteps.findIndex((other) => Math.abs(other - t) < 1e-3)
+        : t;
     const alphaBar = alphasCumprod?.[index] ?? NaN;
     const x0 = row(clean as F32, b).data;
     return row(noise as F32, b).data.map(

@@ -30,7 +30,10 @@ export function ancestralStep(space: Space, from: Level, to: Level, eta = 1): An
 }
 
 /** The ancestral step as one sum: coefficients of x, x0 and the noise, for first-order samplers. */
-export function ancestralCoefficients(from: Level, { down, keep, up }: AncestralStep): readonly [number, number, number] {
+export function ancestralCoefficients(
+  from: Level,
+  { down, keep, up }: AncestralStep,
+): readonly [number, number, number] {
   const ratio = down.std / from.std;
   return [keep * ratio, keep * (down.alpha - from.alpha * ratio), up];
 }

@@ -30,7 +30,8 @@ function addUpToFour(out: Float32Array, terms: readonly Term[], from: number): v
   const [d, { data: w }] = terms[Math.min(from + 3, terms.length - 1)];
   if (count === 1) for (let i = 0; i < out.length; i++) out[i] += a * x[i];
   else if (count === 2) for (let i = 0; i < out.length; i++) out[i] += a * x[i] + b * y[i];
-  else if (count === 3) for (let i = 0; i < out.length; i++) out[i] += a * x[i] + b * y[i] + c * z[i];
+  else if (count === 3)
+    for (let i = 0; i < out.length; i++) out[i] += a * x[i] + b * y[i] + c * z[i];
   else for (let i = 0; i < out.length; i++) out[i] += a * x[i] + b * y[i] + c * z[i] + d * w[i];
 }
 

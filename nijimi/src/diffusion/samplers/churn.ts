@@ -27,17 +27,27 @@ export function isChurning({ sChurn = 0 }: ChurnOptions): boolean {
 }
 
 /** Refuses options that make no sense. */
-export function checkChurn(sampler: string, { sChurn = 0, sTmin = 0, sTmax = Infinity, sNoise = 1, space }: ChurnOptions & SamplerInput): void {
+export function checkChurn(
+  sampler: string,
+  { sChurn = 0, sTmin = 0, sTmax = Infinity, sNoise = 1, space }: ChurnOptions & SamplerInput,
+): void {
   checkRange(sampler, "sChurn", sChurn, 0);
   checkRange(sampler, "sTmin", sTmin, 0);
   checkRange(sampler, "sTmax", sTmax, sTmin);
   checkRange(sampler, "sNoise", sNoise, 0);
   if (sChurn > 0 && space === "flow")
-    throw new NijimiError("option", `${sampler}: churn is defined for the spaces "ve" and "vp"; got "flow".`);
+    throw new NijimiError(
+      "option",
+      `${sampler}: churn is defined for the spaces "ve" and "vp"; got "flow".`,
+    );
 }
 
 /** γ of a step. */
-export function churnGamma({ sChurn = 0, sTmin = 0, sTmax = Infinity }: ChurnOptions, sigma: number, steps: number): number {
+export function churnGamma(
+  { sChurn = 0, sTmin = 0, sTmax = Infinity }: ChurnOptions,
+  sigma: number,
+  steps: number,
+): number {
   return sigma >= sTmin && sigma <= sTmax ? Math.min(sChurn / steps, Math.SQRT2 - 1) : 0;
 }
 
@@ -52,7 +62,10 @@ export function churn(
   const gamma = churnGamma(options, level.sigma, loop.steps);
   if (gamma === 0) return { x, level };
   const churned = loop.level(level.sigma * (1 + gamma));
-  return { x: addNoise(x, level, churned, loop.noise(level, churned), options.sNoise), level: churned };
+  return {
+    x: addNoise(x, level, churned, loop.noise(level, churned), options.sNoise),
+    level: churned,
+  };
 }
 
 /** Raises the noise level of a state: q(x_to | x_from), with the noise scaled by `sNoise`. */

@@ -19,7 +19,11 @@ export interface ConsistencyOptions {
 export async function* consistency(input: SamplerInput & ConsistencyOptions): SamplerRun {
   const { sNoise = 1 } = input;
   checkRange("consistency", "sNoise", sNoise, 0);
-  if ((input.space ?? "ve") !== "ve") throw new NijimiError("option", `consistency: runs in space "ve"; got ${JSON.stringify(input.space)}.`);
+  if ((input.space ?? "ve") !== "ve")
+    throw new NijimiError(
+      "option",
+      `consistency: runs in space "ve"; got ${JSON.stringify(input.space)}.`,
+    );
   const loop = beginLoop("consistency", input);
   const sigmaMin = input.sigmaMin ?? loop.levels[loop.steps].sigma;
   let { x } = loop;

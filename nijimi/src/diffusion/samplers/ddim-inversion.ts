@@ -23,7 +23,10 @@ export interface DdimInversionOptions {
 export async function* ddimInversion(input: SamplerInput & DdimInversionOptions): SamplerRun {
   const { refinements = 0 } = input;
   if (!(Number.isInteger(refinements) && refinements >= 0))
-    throw new NijimiError("option", `ddimInversion: refinements must be a whole number ≥ 0; got ${refinements}.`);
+    throw new NijimiError(
+      "option",
+      `ddimInversion: refinements must be a whole number ≥ 0; got ${refinements}.`,
+    );
   const loop = beginLoop("ddimInversion", input, { direction: "rising" });
   const target = targetLevels("ddimInversion", input.targets, loop.levels, loop.level);
   let { x } = loop;
@@ -31,7 +34,10 @@ export async function* ddimInversion(input: SamplerInput & DdimInversionOptions)
     const from = loop.levels[step];
     const to = target(step);
     let prediction = await loop.evaluate(x, from, step);
-    let next = prediction.eps || from.std > 0 ? ddimStep(x, prediction, from, to) : combine([to.alpha / from.alpha, x]);
+    let next =
+      prediction.eps || from.std > 0
+        ? ddimStep(x, prediction, from, to)
+        : combine([to.alpha / from.alpha, x]);
     const rounds = refinements + (!prediction.eps && from.std === 0 ? 1 : 0);
     for (let i = 0; i < rounds; i++) {
       prediction = await loop.evaluate(next, to, step);
@@ -43,7 +49,13 @@ export async function* ddimInversion(input: SamplerInput & DdimInversionOptions)
 }
 
 /** The state from which a sampling step with this prediction would lead back to x. */
-function refine(x: Tensor<"float32">, next: Tensor<"float32">, prediction: Prediction, from: Level, to: Level): Tensor<"float32"> {
+function refine(
+  x: Tensor<"float32">,
+  next: Tensor<"float32">,
+  prediction: Prediction,
+  from: Level,
+  to: Level,
+): Tensor<"float32"> {
   if (from.std > 0) return transfer(x, prediction.denoised, from, to);
   return combine([to.alpha / from.alpha, x], [to.std, epsOf(next, prediction, to)]);
 }

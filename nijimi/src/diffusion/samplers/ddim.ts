@@ -39,7 +39,14 @@ export async function* ddim(input: SamplerInput & DdimOptions): SamplerRun {
     const from = loop.levels[step];
     const to = target(step);
     const prediction = await loop.evaluate(x, from, step);
-    x = ddimStep(x, prediction, from, to, eta, eta > 0 ? [sNoise, loop.noise(from, to)] : undefined);
+    x = ddimStep(
+      x,
+      prediction,
+      from,
+      to,
+      eta,
+      eta > 0 ? [sNoise, loop.noise(from, to)] : undefined,
+    );
     yield { ...loop.finished(step, x, prediction.denoised), sigma: to.sigma };
   }
 }
@@ -69,6 +76,9 @@ export function targetLevels(
 ): (step: number) => Level {
   if (!targets) return (step) => levels[step + 1];
   if (targets.length !== levels.length - 1)
-    throw new NijimiError("option", `${sampler}: targets need one level per step, ${levels.length - 1}; got ${targets.length}.`);
+    throw new NijimiError(
+      "option",
+      `${sampler}: targets need one level per step, ${levels.length - 1}; got ${targets.length}.`,
+    );
   return (step) => level(targets[step]);
 }

@@ -56,13 +56,24 @@ export async function* ddpm(input: SamplerInput & DdpmOptions): SamplerRun {
     const mean = posteriorMean(from, to, beta);
     x = combine([mean.x0, prediction.denoised], [mean.x, x]);
     if (!(noiselessEnd && step === loop.steps - 1))
-      x = addScaledNoise(x, stepDeviation(variance, prediction, from, to, beta), loop.noise(from, to), sNoise);
+      x = addScaledNoise(
+        x,
+        stepDeviation(variance, prediction, from, to, beta),
+        loop.noise(from, to),
+        sNoise,
+      );
     yield { ...loop.finished(step, x, prediction.denoised), sigma: to.sigma };
   }
 }
 
 /** Standard deviation of a step's noise: one number, or one per element. */
-function stepDeviation(variance: DdpmVariance, prediction: Prediction, from: Level, to: Level, beta: number): number | Float32Array {
+function stepDeviation(
+  variance: DdpmVariance,
+  prediction: Prediction,
+  from: Level,
+  to: Level,
+  beta: number,
+): number | Float32Array {
   const small = Math.max(posteriorVariance(from, to, beta), LEAST_VARIANCE);
   switch (variance) {
     case "small":
@@ -70,20 +81,33 @@ function stepDeviation(variance: DdpmVariance, prediction: Prediction, from: Lev
     case "large":
       return Math.sqrt(beta);
     case "learned":
-      return needed(variance, "logVariance", prediction.logVariance).map((log) => Math.exp(log / 2));
+      return needed(variance, "logVariance", prediction.logVariance).map((log) =>
+        Math.exp(log / 2),
+      );
     case "learned-range": {
       const [low, high] = [Math.log(small), Math.log(beta)];
-      return needed(variance, "varianceRange", prediction.varianceRange).map((v) => Math.exp((low + ((v + 1) / 2) * (high - low)) / 2));
+      return needed(variance, "varianceRange", prediction.varianceRange).map((v) =>
+        Math.exp((low + ((v + 1) / 2) * (high - low)) / 2),
+      );
     }
   }
 }
 
-function addScaledNoise(x: Tensor<"float32">, deviation: number | Float32Array, noise: Tensor<"float32">, scale: number): Tensor<"float32"> {
+function addScaledNoise(
+  x: Tensor<"float32">,
+  deviation: number | Float32Array,
+  noise: Tensor<"float32">,
+  scale: number,
+): Tensor<"float32"> {
   if (typeof deviation === "number") return combine([1, x], [scale * deviation, noise]);
   return { ...x, data: x.data.map((value, i) => value + scale * deviation[i] * noise.data[i]) };
 }
 
-function needed(variance: DdpmVariance, field: string, value: Tensor<"float32"> | undefined): Float32Array {
+function needed(
+  variance: DdpmVariance,
+  field: string,
+  value: Tensor<"float32"> | undefined,
+): Float32Array {
   if (value) return value.data;
   throw new NijimiError(
     "option",

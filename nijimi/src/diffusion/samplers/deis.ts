@@ -33,12 +33,17 @@ export async function* deis(input: SamplerInput & DeisOptions): SamplerRun {
     history.unshift({ at: from, eps: epsOf(x, answer, from) });
     history.length = Math.min(history.length, order);
     const lowered = lowerOrderFinal && loop.steps < 15 ? loop.steps - step : order;
-    const used = history.slice(0, Math.max(1, lowered)).filter(({ at }) => Number.isFinite(at.lambda));
+    const used = history
+      .slice(0, Math.max(1, lowered))
+      .filter(({ at }) => Number.isFinite(at.lambda));
     if (firstOrderOnly(from, to) || used.length === 0) x = transfer(x, answer.denoised, from, to);
     else {
       const nodes = used.map(({ at }) => to.lambda - at.lambda);
       const weights = exponentialWeights(-1, nodes[0], nodes);
-      x = combine([to.alpha / from.alpha, x], ...used.map(({ eps }, i): Term => [-to.std * weights[i], eps]));
+      x = combine(
+        [to.alpha / from.alpha, x],
+        ...used.map(({ eps }, i): Term => [-to.std * weights[i], eps]),
+      );
     }
     yield loop.finished(step, x, answer.denoised);
   }

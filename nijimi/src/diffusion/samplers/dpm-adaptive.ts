@@ -37,14 +37,15 @@ export async function* dpmAdaptive(input: SamplerInput & DpmAdaptiveOptions): Sa
   const { order = 3, rtol = 0.05, atol = 0.0078, hInit = 0.05, eta = 0, sNoise = 1 } = input;
   checkAncestral("dpmAdaptive", { eta, sNoise });
   checkChoice("dpmAdaptive", "order", order, [2, 3]);
-  for (const [name, value] of Object.entries({ rtol, atol, hInit })) checkRange("dpmAdaptive", name, value, Number.MIN_VALUE);
+  for (const [name, value] of Object.entries({ rtol, atol, hInit }))
+    checkRange("dpmAdaptive", name, value, Number.MIN_VALUE);
   const loop = beginLoop("dpmAdaptive", input, { stochastic: eta > 0 });
   const { start, end } = solverEnds("dpmAdaptive", loop);
   const controller = pidController({ ...input, order: eta > 0 ? 1.5 : order, h: hInit });
   let { x } = loop;
   let previous: Float32Array = x.data;
   let from: Level = start;
-  for (let step = 0; from.lambda < end.lambda - SHORTEST; ) {
+  for (let step = 0; from.lambda < end.lambda - SHORTEST;) {
     const wanted = from.lambda + controller.h;
     const to = wanted >= end.lambda ? end : loop.level(sigmaAtLambda(loop.space, wanted));
     const { down, keep, up } = limitedAncestralStep(loop, from, to, end, eta);
@@ -61,7 +62,13 @@ export async function* dpmAdaptive(input: SamplerInput & DpmAdaptiveOptions): Sa
 }
 
 /** Root mean square of (low − high) / max(atol, rtol·max(|low|, |previous|)). */
-function scaledError(low: Float32Array, high: Float32Array, previous: Float32Array, atol: number, rtol: number): number {
+function scaledError(
+  low: Float32Array,
+  high: Float32Array,
+  previous: Float32Array,
+  atol: number,
+  rtol: number,
+): number {
   let sum = 0;
   for (let i = 0; i < low.length; i++) {
     const delta = Math.max(atol, rtol * Math.max(Math.abs(low[i]), Math.abs(previous[i])));

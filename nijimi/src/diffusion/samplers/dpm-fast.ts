@@ -28,7 +28,9 @@ export async function* dpmFast(input: SamplerInput & DpmFastOptions): SamplerRun
   const { start, end } = solverEnds("dpmFast", loop);
   const evaluations = input.evaluations ?? loop.steps - loop.first;
   const orders = dpmFastOrders(evaluations);
-  const levels = orders.map((_, i) => (i === 0 ? start : loop.level(lambdaGrid(loop, start, end, i / orders.length))));
+  const levels = orders.map((_, i) =>
+    i === 0 ? start : loop.level(lambdaGrid(loop, start, end, i / orders.length)),
+  );
   levels.push(end);
   let { x } = loop;
   for (const [step, order] of orders.entries()) {
@@ -45,7 +47,10 @@ export async function* dpmFast(input: SamplerInput & DpmFastOptions): SamplerRun
 /** Orders that spend exactly `evaluations` evaluations. */
 export function dpmFastOrders(evaluations: number): (1 | 2 | 3)[] {
   if (!(Number.isInteger(evaluations) && evaluations >= 1))
-    throw new NijimiError("option", `dpmFast: evaluations must be a whole number ≥ 1; got ${evaluations}.`);
+    throw new NijimiError(
+      "option",
+      `dpmFast: evaluations must be a whole number ≥ 1; got ${evaluations}.`,
+    );
   const threes = (count: number) => Array.from({ length: count }, () => 3 as const);
   const rest = evaluations % 3;
   if (rest === 0) return [...threes(evaluations / 3 - 1), 2, 1];
@@ -53,7 +58,10 @@ export function dpmFastOrders(evaluations: number): (1 | 2 | 3)[] {
 }
 
 /** First level and lowest level above 0, between which λ is finite. */
-export function solverEnds(sampler: string, loop: Loop): { readonly start: Level; readonly end: Level } {
+export function solverEnds(
+  sampler: string,
+  loop: Loop,
+): { readonly start: Level; readonly end: Level } {
   const start = loop.levels[loop.first];
   const end = loop.levels.findLast(({ std }) => std > 0);
   if (!end || end.sigma >= start.sigma || !Number.isFinite(start.lambda))
@@ -65,7 +73,13 @@ export function solverEnds(sampler: string, loop: Loop): { readonly start: Level
 }
 
 /** The ancestral step, its lower level no lower than `end`. */
-export function limitedAncestralStep(loop: Loop, from: Level, to: Level, end: Level, eta: number): ReturnType<typeof ancestralStep> {
+export function limitedAncestralStep(
+  loop: Loop,
+  from: Level,
+  to: Level,
+  end: Level,
+  eta: number,
+): ReturnType<typeof ancestralStep> {
   if (eta === 0) return { down: to, keep: 1, up: 0 };
   const split = ancestralStep(loop.space, from, to, eta);
   const down = split.down.lambda > end.lambda ? end : split.down;

@@ -33,12 +33,24 @@ export interface SolverOptions {
 }
 
 /** Coefficients of a step. `to` may have no noise; D1 and D2 must then not be used. */
-export function solverCoefficients(from: Level, to: Level, { prediction, type, eta }: SolverOptions): SolverCoefficients {
+export function solverCoefficients(
+  from: Level,
+  to: Level,
+  { prediction, type, eta }: SolverOptions,
+): SolverCoefficients {
   const h = to.lambda - from.lambda;
-  return prediction === "x0" ? x0Coefficients(from, to, h, type, eta) : epsCoefficients(from, to, h, type, eta);
+  return prediction === "x0"
+    ? x0Coefficients(from, to, h, type, eta)
+    : epsCoefficients(from, to, h, type, eta);
 }
 
-function x0Coefficients(from: Level, to: Level, h: number, type: SolverType, eta: number): SolverCoefficients {
+function x0Coefficients(
+  from: Level,
+  to: Level,
+  h: number,
+  type: SolverType,
+  eta: number,
+): SolverCoefficients {
   const big = (1 + eta) * h; // H
   const phi1 = -Math.expm1(-big); // 1 − e^−H
   const phi2 = 1 - phi1 / big; // (e^−H − 1)/H + 1
@@ -51,7 +63,13 @@ function x0Coefficients(from: Level, to: Level, h: number, type: SolverType, eta
   };
 }
 
-function epsCoefficients(from: Level, to: Level, h: number, type: SolverType, eta: number): SolverCoefficients {
+function epsCoefficients(
+  from: Level,
+  to: Level,
+  h: number,
+  type: SolverType,
+  eta: number,
+): SolverCoefficients {
   const psi1 = Math.expm1(h); // e^h − 1
   const psi2 = psi1 / h - 1;
   const drift = (1 + eta) * to.std;

@@ -4,7 +4,11 @@
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { combine, epsOf, type Term } from "./arithmetic.ts";
-import { type SolverPrediction, type SolverType, solverCoefficients } from "./dpm-solver-formulas.ts";
+import {
+  type SolverPrediction,
+  type SolverType,
+  solverCoefficients,
+} from "./dpm-solver-formulas.ts";
 import { beginLoop, checkChoice, checkRange, type LoopOptions } from "./loop.ts";
 import type { Level } from "./space.ts";
 import { NijimiError } from "../../errors.ts";
@@ -44,20 +48,32 @@ const SHORT_SCHEDULE = 15;
  * @example
  * const run = dpmSolverMultistep({ denoise, x, sigmas, space: "vp", order: 3 });
  */
-export async function* dpmSolverMultistep(input: SamplerInput & DpmSolverMultistepOptions): SamplerRun {
+export async function* dpmSolverMultistep(
+  input: SamplerInput & DpmSolverMultistepOptions,
+): SamplerRun {
   const { order = 2, prediction = "x0", solverType = "midpoint", eta = 0, sNoise = 1 } = input;
   checkOptions(input);
-  const loop = beginLoop("dpmSolverMultistep", input, { stochastic: eta > 0, direction: input.direction });
+  const loop = beginLoop("dpmSolverMultistep", input, {
+    stochastic: eta > 0,
+    direction: input.direction,
+  });
   const history: Answer[] = []; // latest first
   let { x } = loop;
   for (let step = loop.first; step < loop.steps; step++) {
     const from = loop.levels[step];
     const to = loop.levels[step + 1];
     const answer = await loop.evaluate(x, from, step);
-    history.unshift({ at: from, value: prediction === "x0" ? answer.denoised : epsOf(x, answer, from) });
+    history.unshift({
+      at: from,
+      value: prediction === "x0" ? answer.denoised : epsOf(x, answer, from),
+    });
     history.length = Math.min(history.length, order);
     const now = Math.min(history.length, orderAtEnd(input, step, loop.steps, to));
-    const c = solverCoefficients(from, to, { prediction, type: now === 3 ? "heun" : solverType, eta });
+    const c = solverCoefficients(from, to, {
+      prediction,
+      type: now === 3 ? "heun" : solverType,
+      eta,
+    });
     const d2 = input.thirdOrderSde === "diffusers" && eta > 0 ? c.d2 - to.alpha : c.d2;
     const terms: Term[] = [[c.x, x], ...differenceTerms(history, to, now, { ...c, d2 })];
     if (eta > 0 && to.std > 0) terms.push([sNoise * c.noise, loop.noise(from, to)]);
@@ -81,12 +97,20 @@ function differenceTerms(
   if (order === 1) return [[d0, m0.value]];
   const h = to.lambda - m0.at.lambda;
   const r0 = (m0.at.lambda - m1.at.lambda) / h;
-  if (order === 2) return [[d0 + d1 / r0, m0.value], [-d1 / r0, m1.value]]; // D1 = (m0 − m1)/r0
+  if (order === 2)
+    return [
+      [d0 + d1 / r0, m0.value],
+      [-d1 / r0, m1.value],
+    ]; // D1 = (m0 − m1)/r0
   const r1 = (m1.at.lambda - m2.at.lambda) / h;
   // D1 = a + (a − b)·r0/(r0 + r1), D2 = (a − b)/(r0 + r1), a = (m0 − m1)/r0, b = (m1 − m2)/r1
   const a = d1 + (d1 * r0 + d2) / (r0 + r1);
   const b = -(d1 * r0 + d2) / (r0 + r1);
-  return [[d0 + a / r0, m0.value], [b / r1 - a / r0, m1.value], [-b / r1, m2.value]];
+  return [
+    [d0 + a / r0, m0.value],
+    [b / r1 - a / r0, m1.value],
+    [-b / r1, m2.value],
+  ];
 }
 
 function orderAtEnd(
@@ -100,7 +124,13 @@ function orderAtEnd(
   return step === steps - 2 && lower ? 2 : 3;
 }
 
-function checkOptions({ order = 2, prediction = "x0", solverType = "midpoint", eta = 0, sNoise = 1 }: DpmSolverMultistepOptions): void {
+function checkOptions({
+  order = 2,
+  prediction = "x0",
+  solverType = "midpoint",
+  eta = 0,
+  sNoise = 1,
+}: DpmSolverMultistepOptions): void {
   const name = "dpmSolverMultistep";
   checkChoice(name, "order", order, [1, 2, 3]);
   checkChoice(name, "prediction", prediction, ["x0", "eps"]);
@@ -108,5 +138,8 @@ function checkOptions({ order = 2, prediction = "x0", solverType = "midpoint", e
   checkRange(name, "eta", eta, 0);
   checkRange(name, "sNoise", sNoise, 0);
   if (prediction === "eps" && eta !== 0 && (eta !== 1 || order === 3))
-    throw new NijimiError("option", `${name}: with prediction "eps" eta must be 0, or 1 at order 1 or 2; got eta ${eta} at order ${order}.`);
+    throw new NijimiError(
+      "option",
+      `${name}: with prediction "eps" eta must be 0, or 1 at order 1 or 2; got eta ${eta} at order ${order}.`,
+    );
 }

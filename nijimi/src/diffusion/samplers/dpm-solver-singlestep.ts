@@ -6,7 +6,11 @@
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { combine, epsOf, type Term } from "./arithmetic.ts";
-import { type SolverPrediction, type SolverType, solverCoefficients } from "./dpm-solver-formulas.ts";
+import {
+  type SolverPrediction,
+  type SolverType,
+  solverCoefficients,
+} from "./dpm-solver-formulas.ts";
 import { beginLoop, checkChoice, checkRange } from "./loop.ts";
 import type { Level } from "./space.ts";
 import { NijimiError } from "../../errors.ts";
@@ -32,7 +36,9 @@ export interface DpmSolverSinglestepOptions {
  * Singlestep DPM-Solver: order `order` per group of as many evaluations; one evaluation a step; deterministic at eta 0.
  * DPM++ 1S, 2S and 3S by order.
  */
-export async function* dpmSolverSinglestep(input: SamplerInput & DpmSolverSinglestepOptions): SamplerRun {
+export async function* dpmSolverSinglestep(
+  input: SamplerInput & DpmSolverSinglestepOptions,
+): SamplerRun {
   const { order = 2, prediction = "x0", solverType = "midpoint", eta = 0 } = input;
   checkOptions(input);
   const loop = beginLoop("dpmSolverSinglestep", input, { stochastic: eta > 0 });
@@ -47,12 +53,19 @@ export async function* dpmSolverSinglestep(input: SamplerInput & DpmSolverSingle
     const from = loop.levels[step];
     const to = loop.levels[step + 1];
     const answer = await loop.evaluate(x, from, step);
-    history.unshift({ at: from, value: prediction === "x0" ? answer.denoised : epsOf(x, answer, from) });
+    history.unshift({
+      at: from,
+      value: prediction === "x0" ? answer.denoised : epsOf(x, answer, from),
+    });
     history.length = Math.min(history.length, order);
     const now = Math.min(orders[step], history.length);
     if (now === 1) base = x;
     const group = history.slice(0, now).reverse(); // from the group's first answer on
-    const c = solverCoefficients(group[0].at, to, { prediction, type: now === 3 ? "heun" : solverType, eta });
+    const c = solverCoefficients(group[0].at, to, {
+      prediction,
+      type: now === 3 ? "heun" : solverType,
+      eta,
+    });
     const d2 = input.thirdOrderSde === "diffusers" && eta > 0 ? c.d2 - to.alpha : c.d2;
     const terms: Term[] = [[c.x, base], ...groupTerms(group, to, { ...c, d2 }, solverType)];
     if (eta > 0 && to.std > 0) terms.push([c.noise, loop.noise(from, to)]);
@@ -70,14 +83,20 @@ interface Answer {
 export function singlestepOrders(
   steps: number,
   order: 1 | 2 | 3,
-  { lowerOrderFinal, endsAtZero }: { readonly lowerOrderFinal: boolean; readonly endsAtZero: boolean },
+  {
+    lowerOrderFinal,
+    endsAtZero,
+  }: { readonly lowerOrderFinal: boolean; readonly endsAtZero: boolean },
 ): number[] {
   const group = [1, 2, 3].slice(0, order);
   const repeat = (count: number) => Array.from({ length: Math.max(0, count) }, () => group).flat();
   const rest = steps % order;
   if (!lowerOrderFinal && rest === 0 && !endsAtZero) return repeat(steps / order);
   // whole groups, but never one at the very end
-  const orders = rest === 0 ? [...repeat(steps / order - 1), ...group.slice(0, -1), 1] : [...repeat((steps - rest) / order), ...group.slice(0, rest)];
+  const orders =
+    rest === 0
+      ? [...repeat(steps / order - 1), ...group.slice(0, -1), 1]
+      : [...repeat((steps - rest) / order), ...group.slice(0, rest)];
   if (endsAtZero) orders[steps - 1] = 1;
   return orders;
 }
@@ -92,19 +111,33 @@ function groupTerms(
   if (group.length === 1) return [[d0, m0.value]];
   const h = to.lambda - m0.at.lambda;
   const r1 = (m1.at.lambda - m0.at.lambda) / h;
-  if (group.length === 2) return [[d0 - d1 / r1, m0.value], [d1 / r1, m1.value]]; // D1 = (m1 − m0)/r1
+  if (group.length === 2)
+    return [
+      [d0 - d1 / r1, m0.value],
+      [d1 / r1, m1.value],
+    ]; // D1 = (m1 − m0)/r1
   const r2 = (m2.at.lambda - m0.at.lambda) / h;
   // a = (m1 − m0)/r1, b = (m2 − m0)/r2; midpoint: D1 = b; Heun: D1 = (r2·a − r1·b)/(r2 − r1), D2 = 2(b − a)/(r2 − r1)
   const a = type === "midpoint" ? 0 : (d1 * r2 - 2 * d2) / (r2 - r1);
   const b = type === "midpoint" ? d1 : (2 * d2 - d1 * r1) / (r2 - r1);
-  return [[d0 - a / r1 - b / r2, m0.value], [a / r1, m1.value], [b / r2, m2.value]];
+  return [
+    [d0 - a / r1 - b / r2, m0.value],
+    [a / r1, m1.value],
+    [b / r2, m2.value],
+  ];
 }
 
-function checkOptions({ order = 2, prediction = "x0", solverType = "midpoint", eta = 0 }: DpmSolverSinglestepOptions): void {
+function checkOptions({
+  order = 2,
+  prediction = "x0",
+  solverType = "midpoint",
+  eta = 0,
+}: DpmSolverSinglestepOptions): void {
   const name = "dpmSolverSinglestep";
   checkChoice(name, "order", order, [1, 2, 3]);
   checkChoice(name, "prediction", prediction, ["x0", "eps"]);
   checkChoice(name, "solverType", solverType, ["midpoint", "heun"]);
   checkRange(name, "eta", eta, 0);
-  if (prediction === "eps" && eta > 0) throw new NijimiError("option", `${name}: eta must be 0 with prediction "eps"; got ${eta}.`);
+  if (prediction === "eps" && eta > 0)
+    throw new NijimiError("option", `${name}: eta must be 0 with prediction "eps"; got ${eta}.`);
 }

@@ -14,7 +14,11 @@ export interface DpmSolverAt {
   /** x0 at the start, for previews. */
   denoised(): Promise<F32>;
   /** DPM-Solver-k from here to `to`. */
-  step(order: 1 | 2 | 3, to: Level, options?: { readonly r1?: number; readonly r2?: number }): Promise<F32>;
+  step(
+    order: 1 | 2 | 3,
+    to: Level,
+    options?: { readonly r1?: number; readonly r2?: number },
+  ): Promise<F32>;
 }
 
 /** The solver at state x of level `from`. `step` is what the denoiser is told. */
@@ -30,7 +34,8 @@ export function dpmSolverAt(loop: Loop, x: F32, from: Level, step: number): DpmS
     return found;
   };
   const start = () => evaluate("0", () => x, from);
-  const between = (to: Level, r: number) => loop.level(sigmaAtLambda(loop.space, from.lambda + r * (to.lambda - from.lambda)));
+  const between = (to: Level, r: number) =>
+    loop.level(sigmaAtLambda(loop.space, from.lambda + r * (to.lambda - from.lambda)));
 
   /** x' = (α'/α)x − σ'(e^h − 1)ε − σ'·φ·(ε_r − ε), h = λ' − λ. */
   const move = (to: Level, eps: F32, phi = 0, epsR?: F32) => {
@@ -52,7 +57,11 @@ export function dpmSolverAt(loop: Loop, x: F32, from: Level, step: number): DpmS
       if (order === 2) return move(to, eps, Math.expm1(h) / (2 * r1), atR1.eps);
       const s2 = between(to, r2);
       const phi = (r2 / r1) * (Math.expm1(r2 * h) / (r2 * h) - 1);
-      const atR2 = await evaluate(`${to.lambda} ${r1} ${r2}`, () => move(s2, eps, phi, atR1.eps), s2);
+      const atR2 = await evaluate(
+        `${to.lambda} ${r1} ${r2}`,
+        () => move(s2, eps, phi, atR1.eps),
+        s2,
+      );
       return move(to, eps, (Math.expm1(h) / h - 1) / r2, atR2.eps);
     },
   };

@@ -11,6 +11,17 @@ export interface Dpmpp2mSdeOptions extends AncestralOptions {
 }
 
 /** DPM++ 2M SDE. Order 2 at eta 0; one evaluation a step. Give it Brownian noise for the same path at any step size. */
-export function dpmpp2mSde({ eta = 1, solverType = "midpoint", ...input }: SamplerInput & Dpmpp2mSdeOptions): SamplerRun {
-  return dpmSolverMultistep({ ...input, eta, solverType, order: 2, prediction: "x0", lowerOrderFinal: false });
+export function dpmpp2mSde({
+  eta = 1,
+  solverType = "midpoint",
+  ...input
+}: SamplerInput & Dpmpp2mSdeOptions): SamplerRun {
+  return dpmSolverMultistep({
+    ...input,
+    eta,
+    solverType,
+    order: 2,
+    prediction: "x0",
+    lowerOrderFinal: false,
+  });
 }

@@ -4,5 +4,12 @@ import type { SamplerInput, SamplerRun } from "./types.ts";
 
 /** DPM++ 2M. Order 2, one evaluation a step; deterministic. */
 export function dpmpp2m(input: SamplerInput): SamplerRun {
-  return dpmSolverMultistep({ ...input, order: 2, prediction: "x0", solverType: "midpoint", eta: 0, lowerOrderFinal: false });
+  return dpmSolverMultistep({
+    ...input,
+    order: 2,
+    prediction: "x0",
+    solverType: "midpoint",
+    eta: 0,
+    lowerOrderFinal: false,
+  });
 }

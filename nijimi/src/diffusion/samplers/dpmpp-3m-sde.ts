@@ -5,5 +5,12 @@ import type { SamplerInput, SamplerRun } from "./types.ts";
 
 /** DPM++ 3M SDE. Order 3 at eta 0; one evaluation a step; its second-order steps are of Heun's type. */
 export function dpmpp3mSde({ eta = 1, ...input }: SamplerInput & AncestralOptions): SamplerRun {
-  return dpmSolverMultistep({ ...input, eta, order: 3, solverType: "heun", prediction: "x0", lowerOrderFinal: false });
+  return dpmSolverMultistep({
+    ...input,
+    eta,
+    order: 3,
+    solverType: "heun",
+    prediction: "x0",
+    lowerOrderFinal: false,
+  });
 }

@@ -37,7 +37,10 @@ export async function* eulerAncestral(input: SamplerInput & AncestralOptions): S
     const to = loop.levels[step + 1];
     const { denoised } = await loop.evaluate(x, from, step);
     const [cx, c0, up] = ancestralCoefficients(from, ancestralStep(loop.space, from, to, eta));
-    x = up > 0 ? combine([cx, x], [c0, denoised], [sNoise * up, loop.noise(from, to)]) : combine([cx, x], [c0, denoised]);
+    x =
+      up > 0
+        ? combine([cx, x], [c0, denoised], [sNoise * up, loop.noise(from, to)])
+        : combine([cx, x], [c0, denoised]);
     yield loop.finished(step, x, denoised);
   }
 }

@@ -6,14 +6,18 @@
 /** The integrals, one per node. `nodes` are the u of the answers; `h` is finite. */
 export function exponentialWeights(c: number, h: number, nodes: readonly number[]): number[] {
   const moments = exponentialMoments(c, h, nodes.length);
-  return nodes.map((_, i) => lagrangeCoefficients(nodes, i).reduce((sum, a, k) => sum + a * moments[k], 0));
+  return nodes.map((_, i) =>
+    lagrangeCoefficients(nodes, i).reduce((sum, a, k) => sum + a * moments[k], 0),
+  );
 }
 
 /** ∫₀ʰ uᵏ·e^{−cu} du for k < count. */
 function exponentialMoments(c: number, h: number, count: number): number[] {
-  if (Math.abs(c * h) < 1) return Array.from({ length: count }, (_, k) => quadrature((u) => u ** k * Math.exp(-c * u), h));
+  if (Math.abs(c * h) < 1)
+    return Array.from({ length: count }, (_, k) => quadrature((u) => u ** k * Math.exp(-c * u), h));
   const moments = [-Math.expm1(-c * h) / c];
-  for (let k = 1; k < count; k++) moments.push((k * moments[k - 1] - h ** k * Math.exp(-c * h)) / c); // by parts
+  for (let k = 1; k < count; k++)
+    moments.push((k * moments[k - 1] - h ** k * Math.exp(-c * h)) / c); // by parts
   return moments;
 }
 
@@ -23,14 +27,19 @@ function lagrangeCoefficients(nodes: readonly number[], i: number): number[] {
   nodes.forEach((node, j) => {
     if (j === i) return;
     const scale = 1 / (nodes[i] - node);
-    polynomial = [0, ...polynomial].map((shifted, k) => scale * (shifted - node * (polynomial[k] ?? 0)));
+    polynomial = [0, ...polynomial].map(
+      (shifted, k) => scale * (shifted - node * (polynomial[k] ?? 0)),
+    );
   });
   return polynomial;
 }
 
 /** Gauss–Legendre with six nodes over [0, h]: exact to degree 11. */
 function quadrature(f: (u: number) => number, h: number): number {
-  return GAUSS_LEGENDRE_6.reduce((sum, [x, w]) => sum + (w * h * (f((h * (1 + x)) / 2) + f((h * (1 - x)) / 2))) / 2, 0);
+  return GAUSS_LEGENDRE_6.reduce(
+    (sum, [x, w]) => sum + (w * h * (f((h * (1 + x)) / 2) + f((h * (1 - x)) / 2))) / 2,
+    0,
+  );
 }
 
 const GAUSS_LEGENDRE_6 = [

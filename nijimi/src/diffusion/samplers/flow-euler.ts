@@ -14,7 +14,10 @@ export interface FlowEulerOptions {
 }
 
 /** Euler for flow matching. Order 1, one evaluation a step; deterministic unless `stochastic`. */
-export function flowEuler({ stochastic = false, ...input }: Omit<SamplerInput, "space"> & FlowEulerOptions): SamplerRun {
+export function flowEuler({
+  stochastic = false,
+  ...input
+}: Omit<SamplerInput, "space"> & FlowEulerOptions): SamplerRun {
   return stochastic ? renoising({ ...input, space: "flow" }) : euler({ ...input, space: "flow" });
 }
 

@@ -40,7 +40,10 @@ export async function* ipndm(input: SamplerInput & IpndmOptions): SamplerRun {
     const eps = combine(...history.map((e, k): Term => [ADAMS_BASHFORTH[history.length][k], e]));
     const keep = to.alpha / Math.max(from.alpha, SMALLEST_ALPHA);
     // α'·(x − σε)/α + σ'·ε; at α = 0 exactly, x = ε and the first part is 0
-    x = from.alpha === 0 ? combine([to.std, eps]) : combine([keep, x], [to.std - keep * from.std, eps]);
+    x =
+      from.alpha === 0
+        ? combine([to.std, eps])
+        : combine([keep, x], [to.std - keep * from.std, eps]);
     yield loop.finished(step, x, answer.denoised);
   }
 }

@@ -22,7 +22,10 @@ export async function* lcm(input: SamplerInput & LcmOptions): SamplerRun {
     const from = loop.levels[step];
     const to = loop.levels[step + 1];
     const { denoised } = await loop.evaluate(x, from, step);
-    x = step === loop.steps - 1 ? denoised : combine([to.alpha, denoised], [sNoise * to.std, loop.noise(from, to)]);
+    x =
+      step === loop.steps - 1
+        ? denoised
+        : combine([to.alpha, denoised], [sNoise * to.std, loop.noise(from, to)]);
     yield loop.finished(step, x, denoised);
   }
 }

@@ -51,7 +51,10 @@ export function multistepWeights(nodes: ArrayLike<number>, step: number, order: 
         if (k !== j) product *= (tau - nodes[step - k]) / (nodes[step - j] - nodes[step - k]);
       return product;
     };
-    return GAUSS_LEGENDRE_3.reduce((sum, [node, weight]) => sum + weight * width * polynomial(start + node * width), 0);
+    return GAUSS_LEGENDRE_3.reduce(
+      (sum, [node, weight]) => sum + weight * width * polynomial(start + node * width),
+      0,
+    );
   });
 }
 

@@ -52,11 +52,17 @@ export function beginLoop(sampler: string, input: SamplerInput, options: LoopOpt
       `${sampler}: the start must be a dense float32 tensor; got ${x.dtype} [${x.shape}] with ${x.data.length} elements.`,
     );
   if (options.stochastic && !noise)
-    throw new NijimiError("option", `${sampler}: this sampler adds noise with these options; pass \`noise\`.`);
+    throw new NijimiError(
+      "option",
+      `${sampler}: this sampler adds noise with these options; pass \`noise\`.`,
+    );
   const level = (sigma: number) => levelOf(space, sigma);
   const steps = sigmas.length - 1;
   if (!(Number.isInteger(firstStep) && firstStep >= 0 && firstStep < Math.max(1, steps)))
-    throw new NijimiError("option", `${sampler}: firstStep must be a whole number from 0 to ${steps - 1}; got ${firstStep}.`);
+    throw new NijimiError(
+      "option",
+      `${sampler}: firstStep must be a whole number from 0 to ${steps - 1}; got ${firstStep}.`,
+    );
   return {
     x,
     space,
@@ -75,30 +81,54 @@ export function beginLoop(sampler: string, input: SamplerInput, options: LoopOpt
       return prediction;
     },
     noise(from, to) {
-      if (!noise) throw new NijimiError("option", `${sampler}: noise is needed here; pass \`noise\`.`);
+      if (!noise)
+        throw new NijimiError("option", `${sampler}: noise is needed here; pass \`noise\`.`);
       const drawn = noise(x.shape, { sigma: from.sigma, sigmaNext: to.sigma });
       if (drawn.data.length !== x.data.length)
-        throw new NijimiError("shape", `${sampler}: the noise source returned [${drawn.shape}]; expected [${x.shape}].`);
+        throw new NijimiError(
+          "shape",
+          `${sampler}: the noise source returned [${drawn.shape}]; expected [${x.shape}].`,
+        );
       return drawn;
     },
-    finished: (step, state, denoised) => ({ step, steps, sigma: sigmas[step + 1], x: state, denoised }),
+    finished: (step, state, denoised) => ({
+      step,
+      steps,
+      sigma: sigmas[step + 1],
+      x: state,
+      denoised,
+    }),
   };
 }
 
 /** Throws `cancelled` once the signal has fired. */
 export function stopIfAborted(what: string, signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new NijimiError("cancelled", `${what}: cancelled by the caller.`, { cause: signal.reason });
+  if (signal?.aborted)
+    throw new NijimiError("cancelled", `${what}: cancelled by the caller.`, {
+      cause: signal.reason,
+    });
 }
 
 /** Refuses an option outside [low, high], NaN included. */
-export function checkRange(sampler: string, name: string, value: number, low: number, high = Infinity): void {
+export function checkRange(
+  sampler: string,
+  name: string,
+  value: number,
+  low: number,
+  high = Infinity,
+): void {
   if (value >= low && value <= high) return;
   const range = high === Infinity ? `≥ ${low}` : `between ${low} and ${high}`;
   throw new NijimiError("option", `${sampler}: ${name} must be a number ${range}; got ${value}.`);
 }
 
 /** Refuses an option that is not one of the accepted names or numbers. */
-export function checkChoice<T extends string | number>(sampler: string, name: string, value: T, accepted: readonly T[]): void {
+export function checkChoice<T extends string | number>(
+  sampler: string,
+  name: string,
+  value: T,
+  accepted: readonly T[],
+): void {
   if (accepted.includes(value)) return;
   throw unknownName(`${name} of ${sampler}`, String(value), accepted.map(String));
 }
@@ -122,9 +152,18 @@ function checkSigmas(
         `${sampler}: noise level ${i} is ${sigma}; in space "${space}" levels lie between 0 and ${highest}.`,
       );
     const before = sigmas[i - 1];
-    if (i > 0 && ((direction === "falling" && sigma > before) || (direction === "rising" && sigma < before)))
-      throw new NijimiError("option", `${sampler}: noise levels must be ${direction}; level ${i} is ${sigma} after ${before}.`);
+    if (
+      i > 0 &&
+      ((direction === "falling" && sigma > before) || (direction === "rising" && sigma < before))
+    )
+      throw new NijimiError(
+        "option",
+        `${sampler}: noise levels must be ${direction}; level ${i} is ${sigma} after ${before}.`,
+      );
   }
   if (direction === "falling" && sigmas[0] === 0)
-    throw new NijimiError("option", `${sampler}: the first noise level is 0; there is nothing to remove.`);
+    throw new NijimiError(
+      "option",
+      `${sampler}: the first noise level is 0; there is nothing to remove.`,
+    );
 }

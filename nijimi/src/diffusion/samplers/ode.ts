@@ -9,7 +9,12 @@ import type { Level } from "./space.ts";
 import type { Space } from "./types.ts";
 
 /** Derivative by sigma at a level: of x in `ve` and `flow`, of x/α in `vp`. */
-export function derivative(space: Space, x: Tensor<"float32">, denoised: Tensor<"float32">, at: Level): Tensor<"float32"> {
+export function derivative(
+  space: Space,
+  x: Tensor<"float32">,
+  denoised: Tensor<"float32">,
+  at: Level,
+): Tensor<"float32"> {
   const scale = space === "vp" ? at.alpha : 1;
   return combine([1 / (scale * at.sigma), x], [-1 / at.sigma, denoised]);
 }
@@ -17,9 +22,18 @@ export function derivative(space: Space, x: Tensor<"float32">, denoised: Tensor<
 /**
  * The state at level `to`: x + Σ weight·derivative, with weights that add up to `to.sigma − from.sigma`.
  */
-export function advance(space: Space, x: Tensor<"float32">, from: Level, to: Level, ...derivatives: readonly Term[]): Tensor<"float32"> {
+export function advance(
+  space: Space,
+  x: Tensor<"float32">,
+  from: Level,
+  to: Level,
+  ...derivatives: readonly Term[]
+): Tensor<"float32"> {
   if (space !== "vp") return combine([1, x], ...derivatives);
-  return combine([to.alpha / from.alpha, x], ...derivatives.map(([weight, d]): Term => [weight * to.alpha, d]));
+  return combine(
+    [to.alpha / from.alpha, x],
+    ...derivatives.map(([weight, d]): Term => [weight * to.alpha, d]),
+  );
 }
 
 /** True where the ODE in sigma cannot be followed by more than one Euler step: from pure noise, or to none. */

@@ -47,7 +47,10 @@ export async function* pndm(input: SamplerInput & PndmOptions): SamplerRun {
   const loop = beginLoop("pndm", input);
   const stepsToDo = loop.steps - loop.first;
   if (warmup === "runge-kutta" && stepsToDo < 4)
-    throw new NijimiError("option", `pndm: the Runge–Kutta warm-up needs at least 4 steps; got ${stepsToDo}.`);
+    throw new NijimiError(
+      "option",
+      `pndm: the Runge–Kutta warm-up needs at least 4 steps; got ${stepsToDo}.`,
+    );
   const target = targetLevels("pndm", input.targets, loop.levels, loop.level);
   const pseudo = pseudoMethod(loop, extrapolate);
   let history: readonly F32[] = []; // latest first
@@ -65,11 +68,21 @@ export async function* pndm(input: SamplerInput & PndmOptions): SamplerRun {
       const middle = { reach: loop.level(reach), evaluate: loop.level(evaluate) };
       x = await rungeKuttaStep(pseudo, x, here.slope, from, to, middle, step);
     } else if (warmup === "plms" && done === 0 && stepsToDo > 1) {
-      const there = await pseudo.answer(pseudo.transfer(x, here.slope, from, to), loop.levels[step + 1], step);
+      const there = await pseudo.answer(
+        pseudo.transfer(x, here.slope, from, to),
+        loop.levels[step + 1],
+        step,
+      );
       const start = input.repeatFrom === undefined ? from : loop.level(input.repeatFrom);
       to = loop.levels[step + 1];
       x = pseudo.transfer(x, combine([0.5, here.slope], [0.5, there.slope]), start, to);
-    } else x = pseudo.transfer(x, combine(...history.map((e, k): Term => [ADAMS_BASHFORTH[history.length][k], e])), from, to);
+    } else
+      x = pseudo.transfer(
+        x,
+        combine(...history.map((e, k): Term => [ADAMS_BASHFORTH[history.length][k], e])),
+        from,
+        to,
+      );
     yield { ...loop.finished(step, x, here.denoised), sigma: to.sigma };
   }
 }
@@ -95,7 +108,9 @@ function pseudoMethod(loop: Loop, extrapolate: "eps" | "v"): PseudoMethod {
     transfer(x, slope, from, to) {
       const keep = to.alpha / from.alpha;
       const move = to.std - keep * from.std;
-      return extrapolate === "eps" ? combine([keep, x], [move, slope]) : combine([keep + move * from.std, x], [move * from.alpha, slope]);
+      return extrapolate === "eps"
+        ? combine([keep, x], [move, slope])
+        : combine([keep + move * from.std, x], [move * from.alpha, slope]);
     },
   };
 }

@@ -11,12 +11,23 @@ export function forwardVariance(from: Level, to: Level): number {
 }
 
 /** β̃ = β·σ'²/σ². 0 when the step ends without noise. */
-export function posteriorVariance(from: Level, to: Level, beta = forwardVariance(from, to)): number {
+export function posteriorVariance(
+  from: Level,
+  to: Level,
+  beta = forwardVariance(from, to),
+): number {
   return (beta * to.std ** 2) / from.std ** 2;
 }
 
 /** Coefficients of x0 and x in the posterior's mean. */
-export function posteriorMean(from: Level, to: Level, beta = forwardVariance(from, to)): { readonly x0: number; readonly x: number } {
+export function posteriorMean(
+  from: Level,
+  to: Level,
+  beta = forwardVariance(from, to),
+): { readonly x0: number; readonly x: number } {
   const variance = from.std ** 2;
-  return { x0: (to.alpha * beta) / variance, x: ((from.alpha / to.alpha) * to.std ** 2) / variance };
+  return {
+    x0: (to.alpha * beta) / variance,
+    x: ((from.alpha / to.alpha) * to.std ** 2) / variance,
+  };
 }

@@ -61,12 +61,23 @@ export async function* restart(input: SamplerInput & RestartOptions): SamplerRun
 function restartPath(sigmaMax: number, sigmaMin: number, steps: number): number[] {
   const high = sigmaMax ** (1 / RHO);
   const low = sigmaMin ** (1 / RHO);
-  const path = Array.from({ length: steps + 1 }, (_, i) => (high + (i / steps) * (low - high)) ** RHO);
+  const path = Array.from(
+    { length: steps + 1 },
+    (_, i) => (high + (i / steps) * (low - high)) ** RHO,
+  );
   return [sigmaMax, ...path.slice(1, -1), sigmaMin];
 }
 
 function checkInterval({ sigmaMin, sigmaMax, times, steps }: RestartInterval): void {
-  if (sigmaMin > 0 && sigmaMax > sigmaMin && Number.isInteger(times) && times >= 0 && Number.isInteger(steps) && steps >= 1) return;
+  if (
+    sigmaMin > 0 &&
+    sigmaMax > sigmaMin &&
+    Number.isInteger(times) &&
+    times >= 0 &&
+    Number.isInteger(steps) &&
+    steps >= 1
+  )
+    return;
   throw new NijimiError(
     "option",
     `restart: an interval needs 0 < sigmaMin < sigmaMax, whole times ≥ 0 and steps ≥ 1; got ${JSON.stringify({ sigmaMin, sigmaMax, times, steps })}.`,

@@ -42,7 +42,12 @@ interface Taken {
 
 /** SA-Solver. One evaluation a step; stochastic where τ > 0. */
 export async function* saSolver(input: SamplerInput & SaSolverOptions): SamplerRun {
-  const { predictorOrder = 2, correctorOrder = 2, prediction = "x0", lowerOrderFinal = true } = input;
+  const {
+    predictorOrder = 2,
+    correctorOrder = 2,
+    prediction = "x0",
+    lowerOrderFinal = true,
+  } = input;
   checkChoice("saSolver", "predictorOrder", predictorOrder, [1, 2, 3, 4]);
   checkChoice("saSolver", "correctorOrder", correctorOrder, [1, 2, 3, 4]);
   checkChoice("saSolver", "prediction", prediction, ["x0", "eps"]);
@@ -56,8 +61,19 @@ export async function* saSolver(input: SamplerInput & SaSolverOptions): SamplerR
     const from = loop.levels[step];
     const to = loop.levels[step + 1];
     const answer = await loop.evaluate(x, from, step);
-    const latest = { at: from, value: prediction === "x0" ? answer.denoised : epsOf(x, answer, from) };
-    if (taken) x = adams(taken, history[0].at, from, [latest, ...history].slice(0, taken.correctorOrder), prediction, "corrector");
+    const latest = {
+      at: from,
+      value: prediction === "x0" ? answer.denoised : epsOf(x, answer, from),
+    };
+    if (taken)
+      x = adams(
+        taken,
+        history[0].at,
+        from,
+        [latest, ...history].slice(0, taken.correctorOrder),
+        prediction,
+        "corrector",
+      );
     const before = Math.min(history.length, kept);
     history = [latest, ...history].slice(0, kept);
     const remaining = lowerOrderFinal ? loop.steps - step : Infinity;
@@ -95,19 +111,27 @@ function adams(
   const nodes = answers.map(({ at }) => to.lambda - at.lambda);
   const weights = exponentialWeights(prediction === "x0" ? c : -1, h, nodes);
   if (prediction === "x0" && answers.length === 2) {
-    const extra = rectification(c, h) * (role === "predictor" ? 1 / (answers[0].at.lambda - answers[1].at.lambda) : h === 0 ? 0 : 1 / h);
+    const extra =
+      rectification(c, h) *
+      (role === "predictor"
+        ? 1 / (answers[0].at.lambda - answers[1].at.lambda)
+        : h === 0
+          ? 0
+          : 1 / h);
     weights[0] += extra;
     weights[1] -= extra;
   }
   const scale = prediction === "x0" ? c * to.alpha : -c * to.std;
   const terms = answers.map(({ value }, i): Term => [scale * weights[i], value]);
   if (prediction === "x0")
-    return combine(
-      [Math.exp(-tau * tau * h) * (to.std / from.std), x],
-      ...terms,
-      [to.std * Math.sqrt(-Math.expm1(-2 * tau * tau * h)), noise],
-    );
-  return combine([to.alpha / from.alpha, x], ...terms, [tau * to.std * Math.sqrt(Math.expm1(2 * h)), noise]);
+    return combine([Math.exp(-tau * tau * h) * (to.std / from.std), x], ...terms, [
+      to.std * Math.sqrt(-Math.expm1(-2 * tau * tau * h)),
+      noise,
+    ]);
+  return combine([to.alpha / from.alpha, x], ...terms, [
+    tau * to.std * Math.sqrt(Math.expm1(2 * h)),
+    noise,
+  ]);
 }
 
 /** h²/2 − (ch − 1 + e^{−ch})/c²: what exact integration of a linear term lacks of the trapezoid. */

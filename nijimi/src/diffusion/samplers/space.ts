@@ -32,7 +32,12 @@ export function levelOf(space: Space, sigma: number): Level {
       return { sigma, alpha: 1, std: sigma, lambda: -Math.log(sigma) };
     case "vp": {
       const alpha = 1 / Math.sqrt(1 + sigma * sigma);
-      return { sigma, alpha, std: sigma === Infinity ? 1 : sigma * alpha, lambda: -Math.log(sigma) };
+      return {
+        sigma,
+        alpha,
+        std: sigma === Infinity ? 1 : sigma * alpha,
+        lambda: -Math.log(sigma),
+      };
     }
     case "flow":
       return { sigma, alpha: 1 - sigma, std: sigma, lambda: Math.log1p(-sigma) - Math.log(sigma) };

@@ -25,7 +25,10 @@ export async function* tcd(input: SamplerInput & TcdOptions): SamplerRun {
   checkRange("tcd", "eta", eta, 0, 1);
   const loop = beginLoop("tcd", input, { stochastic: eta > 0 });
   if (jumpsTo && jumpsTo.length !== loop.steps)
-    throw new NijimiError("option", `tcd: jumpsTo needs one level per step, ${loop.steps}; got ${jumpsTo.length}.`);
+    throw new NijimiError(
+      "option",
+      `tcd: jumpsTo needs one level per step, ${loop.steps}; got ${jumpsTo.length}.`,
+    );
   let { x } = loop;
   for (let step = loop.first; step < loop.steps; step++) {
     const from = loop.levels[step];

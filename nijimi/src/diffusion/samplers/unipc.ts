@@ -33,7 +33,13 @@ interface Answer {
 
 /** UniPC. One evaluation a step; deterministic. */
 export async function* unipc(input: SamplerInput & UnipcOptions): SamplerRun {
-  const { order = 2, variant = "bh2", prediction = "x0", lowerOrderFinal = true, disableCorrector = [] } = input;
+  const {
+    order = 2,
+    variant = "bh2",
+    prediction = "x0",
+    lowerOrderFinal = true,
+    disableCorrector = [],
+  } = input;
   checkRange("unipc", "order", order, 1, 8);
   checkChoice("unipc", "variant", variant, ["bh1", "bh2"]);
   checkChoice("unipc", "prediction", prediction, ["x0", "eps"]);
@@ -66,7 +72,15 @@ function uniUpdate(
   x: F32,
   known: readonly Answer[],
   to: Level,
-  { variant, prediction, next }: { readonly variant: "bh1" | "bh2"; readonly prediction: SolverPrediction; readonly next?: F32 },
+  {
+    variant,
+    prediction,
+    next,
+  }: {
+    readonly variant: "bh1" | "bh2";
+    readonly prediction: SolverPrediction;
+    readonly next?: F32;
+  },
 ): F32 {
   const [{ at: from, value: m0 }, ...older] = known;
   const h = to.lambda - from.lambda;
@@ -93,7 +107,12 @@ function uniUpdate(
 }
 
 /** ρ: solution of Σ ρ_m·r_m^{k−1} = k!·φ_{k+1}(h)/B(h)·h (the paper's eq. 9); fixed to ½ where there is one unknown. */
-function uniWeights(hh: number, bh: number, ratios: readonly number[], corrector: boolean): number[] {
+function uniWeights(
+  hh: number,
+  bh: number,
+  ratios: readonly number[],
+  corrector: boolean,
+): number[] {
   const r = corrector ? [...ratios, 1] : [...ratios];
   if (r.length === 0) return [];
   if (r.length === 1) return [0.5];

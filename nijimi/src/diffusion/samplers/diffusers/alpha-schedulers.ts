@@ -26,7 +26,14 @@ import {
   noised,
   requestedSteps,
 } from "./plan.ts";
-import { discreteReading, predictionOf, readingDenoiser, type ReadingOptions, timestepLookup, transformOf } from "./reading.ts";
+import {
+  discreteReading,
+  predictionOf,
+  readingDenoiser,
+  type ReadingOptions,
+  timestepLookup,
+  transformOf,
+} from "./reading.ts";
 import { type DiffusersTables, diffusersTables } from "./tables.ts";
 
 /** What a class makes of the timesteps. */
@@ -53,20 +60,24 @@ interface Context {
   sigma(timestep: number): number;
 }
 
-const COURSES: Readonly<Record<string, (context: Context, asked: DiffusersPlanOptions) => Course>> = {
-  DDPMScheduler: ddpmCourse,
-  DDPMParallelScheduler: ddpmCourse,
-  DDIMScheduler: ddimCourse,
-  DDIMParallelScheduler: ddimCourse,
-  DDIMInverseScheduler: inverseCourse,
-  UnCLIPScheduler: unclipCourse,
-  PNDMScheduler: pndmCourse,
-  LCMScheduler: lcmCourse,
-  TCDScheduler: tcdCourse,
-};
+const COURSES: Readonly<Record<string, (context: Context, asked: DiffusersPlanOptions) => Course>> =
+  {
+    DDPMScheduler: ddpmCourse,
+    DDPMParallelScheduler: ddpmCourse,
+    DDIMScheduler: ddimCourse,
+    DDIMParallelScheduler: ddimCourse,
+    DDIMInverseScheduler: inverseCourse,
+    UnCLIPScheduler: unclipCourse,
+    PNDMScheduler: pndmCourse,
+    LCMScheduler: lcmCourse,
+    TCDScheduler: tcdCourse,
+  };
 
 /** The scheduler of one of these classes. */
-export function alphaScheduler(name: DiffusersSchedulerName, options: DiffusersOptions): DiffusersScheduler {
+export function alphaScheduler(
+  name: DiffusersSchedulerName,
+  options: DiffusersOptions,
+): DiffusersScheduler {
   const tables = diffusersTables(options, false);
   const finalAlphaCumprod = options.set_alpha_to_one ? 1 : tables.alphasCumprod[0];
   const finalSigma = sigmaOfAlphaBar(finalAlphaCumprod);
@@ -91,7 +102,10 @@ function planOf({ options, sigma, name }: Context, course: Course): DiffusersPla
   });
   const { eps = false, ...reading } = course.reading ?? {};
   if (predictionOf(options) === "eps" && levels.slice(0, -1).includes(Infinity))
-    throw new NijimiError("option", `${name}: a network that predicts noise says nothing at zero SNR; use prediction_type "v_prediction" or "sample", or another spacing.`);
+    throw new NijimiError(
+      "option",
+      `${name}: a network that predicts noise says nothing at zero SNR; use prediction_type "v_prediction" or "sample", or another spacing.`,
+    );
   const at = discreteReading(predictionOf(options), "vp", lookup, { eps });
   return {
     timesteps,
@@ -101,14 +115,21 @@ function planOf({ options, sigma, name }: Context, course: Course): DiffusersPla
     run: (input) => {
       const { network, x, noise, signal, firstStep } = input;
       const denoise = readingDenoiser(network, at, reading);
-      return course.sampler({ denoise, x, sigmas: levels, space: "vp", noise, signal, firstStep }, input);
+      return course.sampler(
+        { denoise, x, sigmas: levels, space: "vp", noise, signal, firstStep },
+        input,
+      );
     },
     addNoise: (x0, noise, step) => noised(x0, noise, "vp", sigma(steps[step])),
     addNoiseAt: (x0, noise, timestep) => noised(x0, noise, "vp", sigma(timestep)),
   };
 }
 
-function spaced({ name, options }: Context, asked: DiffusersPlanOptions, accepted: readonly "timesteps"[] = []): Float64Array {
+function spaced(
+  { name, options }: Context,
+  asked: DiffusersPlanOptions,
+  accepted: readonly "timesteps"[] = [],
+): Float64Array {
   const steps = requestedSteps(name, asked, accepted);
   if (asked.timesteps) {
     checkCustomTimesteps(name, asked.timesteps, options.num_train_timesteps);
@@ -153,8 +174,12 @@ function unclipCourse(context: Context, asked: DiffusersPlanOptions): Course {
   const last = options.num_train_timesteps - 1;
   const timesteps = linspace(0, last, steps).map(roundHalfEven).reverse();
   const variance = ddpmVariance(options);
-  const levels = (targets: readonly number[]) => Float64Array.from(targets, (t) => (t >= 0 ? sigma(t) : 0));
-  const targets = { adjacent: levels([...timesteps].map((t) => t - 1)), next: levels([...timesteps.slice(1), -1]) };
+  const levels = (targets: readonly number[]) =>
+    Float64Array.from(targets, (t) => (t >= 0 ? sigma(t) : 0));
+  const targets = {
+    adjacent: levels([...timesteps].map((t) => t - 1)),
+    next: levels([...timesteps.slice(1), -1]),
+  };
   return {
     timesteps,
     end: 0,
@@ -163,7 +188,8 @@ function unclipCourse(context: Context, asked: DiffusersPlanOptions): Course {
       variance: variance === "learned-range" ? variance : undefined,
     },
     sampler(input, { previousTimestep = "adjacent" }) {
-      const betas = previousTimestep === "adjacent" ? timesteps.map((t) => tables.betas[t]) : undefined;
+      const betas =
+        previousTimestep === "adjacent" ? timesteps.map((t) => tables.betas[t]) : undefined;
       return ddpm({ ...input, variance, betas, targets: targets[previousTimestep] });
     },
   };
@@ -191,12 +217,17 @@ function ddimCourse(context: Context, asked: DiffusersPlanOptions): Course {
 function inverseCourse(context: Context, asked: DiffusersPlanOptions): Course {
   const { name, options, sigma } = context;
   if (options.timestep_spacing === "linspace")
-    throw new NijimiError("option", `${name}: timestep_spacing must be "leading" or "trailing"; got "linspace".`);
+    throw new NijimiError(
+      "option",
+      `${name}: timestep_spacing must be "leading" or "trailing"; got "linspace".`,
+    );
   const timesteps = spaced(context, asked).reverse();
   const targets = timesteps.map(sigma);
   return {
     timesteps,
-    levels: strideBelow(context, timesteps).map((t) => sigma(Math.min(t, options.num_train_timesteps - 1))),
+    levels: strideBelow(context, timesteps).map((t) =>
+      sigma(Math.min(t, options.num_train_timesteps - 1)),
+    ),
     end: targets[targets.length - 1],
     reading: { transform: transformOf(options), eps: true },
     sampler: (input) => ddimInversion({ ...input, targets }),
@@ -211,7 +242,10 @@ function pndmCourse(context: Context, asked: DiffusersPlanOptions): Course {
   const half = Math.floor(stride / 2);
   const extrapolate = options.prediction_type === "v_prediction" ? "v" : "eps";
   if (!["epsilon", "v_prediction"].includes(options.prediction_type))
-    throw new NijimiError("option", `PNDMScheduler: prediction_type must be "epsilon" or "v_prediction"; got "${options.prediction_type}".`);
+    throw new NijimiError(
+      "option",
+      `PNDMScheduler: prediction_type must be "epsilon" or "v_prediction"; got "${options.prediction_type}".`,
+    );
   const targets = below.map(sigma);
   const common = { extrapolate, targets } as const;
   const end = targets[targets.length - 1];
@@ -223,12 +257,26 @@ function pndmCourse(context: Context, asked: DiffusersPlanOptions): Course {
       stepTimesteps: steps,
       end,
       reading,
-      sampler: (input) => pndm({ ...input, ...common, warmup: "plms", repeatFrom: steps.length > 1 ? sigma(steps[1] + stride) : undefined }),
+      sampler: (input) =>
+        pndm({
+          ...input,
+          ...common,
+          warmup: "plms",
+          repeatFrom: steps.length > 1 ? sigma(steps[1] + stride) : undefined,
+        }),
     };
   }
   // three steps of four evaluations, the middles half a stride above the lower end
-  const rungeKutta = [0, 1, 2].flatMap((i) => [steps[i], steps[i + 1] + half, steps[i + 1] + half, steps[i + 1]]);
-  const middles = [0, 1, 2].map((i) => ({ evaluate: sigma(steps[i + 1] + half), reach: sigma(steps[i] - half) }));
+  const rungeKutta = [0, 1, 2].flatMap((i) => [
+    steps[i],
+    steps[i + 1] + half,
+    steps[i + 1] + half,
+    steps[i + 1],
+  ]);
+  const middles = [0, 1, 2].map((i) => ({
+    evaluate: sigma(steps[i + 1] + half),
+    reach: sigma(steps[i] - half),
+  }));
   return {
     timesteps: [...rungeKutta, ...steps.slice(3)],
     stepTimesteps: steps,
@@ -247,7 +295,9 @@ function distilledTimesteps({ name, options }: Context, asked: DiffusersPlanOpti
   checkNotMoreThanTrained(name, teacher, trained);
   if (asked.timesteps) {
     checkCustomTimesteps(name, asked.timesteps, trained);
-    return Float64Array.from(asked.timesteps).slice(Math.max(0, steps - Math.min(Math.trunc(steps * strength), steps)));
+    return Float64Array.from(asked.timesteps).slice(
+      Math.max(0, steps - Math.min(Math.trunc(steps * strength), steps)),
+    );
   }
   const stride = Math.floor(trained / teacher);
   // TCD with explicit originalSteps draws from every timestep
@@ -256,9 +306,15 @@ function distilledTimesteps({ name, options }: Context, asked: DiffusersPlanOpti
       ? Array.from({ length: Math.trunc(trained * strength) }, (_, i) => i)
       : Array.from({ length: Math.trunc(teacher * strength) }, (_, i) => (i + 1) * stride - 1);
   if (steps > origin.length || steps > teacher)
-    throw new NijimiError("option", `${name}: ${steps} steps are more than the ${Math.min(origin.length, teacher)} of the teacher's schedule at strength ${strength}.`);
+    throw new NijimiError(
+      "option",
+      `${name}: ${steps} steps are more than the ${Math.min(origin.length, teacher)} of the teacher's schedule at strength ${strength}.`,
+    );
   origin.reverse();
-  return Float64Array.from({ length: steps }, (_, i) => origin[Math.floor((i * origin.length) / steps)]);
+  return Float64Array.from(
+    { length: steps },
+    (_, i) => origin[Math.floor((i * origin.length) / steps)],
+  );
 }
 
 function lcmCourse(context: Context, asked: DiffusersPlanOptions): Course {
@@ -277,7 +333,12 @@ function lcmCourse(context: Context, asked: DiffusersPlanOptions): Course {
         const scaled = timesteps[why.step] * options.timestep_scaling;
         const total = scaled ** 2 + sigmaData ** 2;
         const [skip, out] = [sigmaData ** 2 / total, scaled / Math.sqrt(total)];
-        return { denoised: { ...denoised, data: denoised.data.map((value, i) => out * value + skip * x.data[i]) } };
+        return {
+          denoised: {
+            ...denoised,
+            data: denoised.data.map((value, i) => out * value + skip * x.data[i]),
+          },
+        };
       };
       return lcm({ ...input, denoise });
     },
@@ -292,6 +353,7 @@ function tcdCourse(context: Context, asked: DiffusersPlanOptions): Course {
     timesteps,
     end: sigma(0),
     reading: { eps: true },
-    sampler: (input, { eta = 0.3 }) => tcd({ ...input, eta, jumpsTo: next.map((t) => sigma(Math.floor((1 - eta) * t))) }),
+    sampler: (input, { eta = 0.3 }) =>
+      tcd({ ...input, eta, jumpsTo: next.map((t) => sigma(Math.floor((1 - eta) * t))) }),
   };
 }

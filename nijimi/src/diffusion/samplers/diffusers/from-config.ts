@@ -4,7 +4,12 @@ import { alphaScheduler } from "./alpha-schedulers.ts";
 import { edmScheduler } from "./edm-schedulers.ts";
 import { flowScheduler } from "./flow-schedulers.ts";
 import { lambdaScheduler } from "./lambda-schedulers.ts";
-import { DIFFUSERS_DEFAULTS, type DiffusersOptions, type DiffusersSchedulerName, resolveDiffusersOptions } from "./options.ts";
+import {
+  DIFFUSERS_DEFAULTS,
+  type DiffusersOptions,
+  type DiffusersSchedulerName,
+  resolveDiffusersOptions,
+} from "./options.ts";
 import type { DiffusersScheduler } from "./plan.ts";
 import { sigmaScheduler } from "./sigma-schedulers.ts";
 
@@ -38,7 +43,10 @@ const FAMILIES = {
   FlowMatchEulerDiscreteScheduler: flowScheduler,
   FlowMatchHeunDiscreteScheduler: flowScheduler,
   IPNDMScheduler: flowScheduler,
-} as const satisfies Record<DiffusersSchedulerName, (name: DiffusersSchedulerName, options: DiffusersOptions) => DiffusersScheduler>;
+} as const satisfies Record<
+  DiffusersSchedulerName,
+  (name: DiffusersSchedulerName, options: DiffusersOptions) => DiffusersScheduler
+>;
 
 /** Classes that diffusers has and this library does not run. */
 const UNSUPPORTED = [
@@ -66,11 +74,18 @@ export const DIFFUSERS_SCHEDULERS = Object.keys(FAMILIES) as DiffusersSchedulerN
  * const plan = scheduler.plan({ steps: 30 });
  * for await (const { x } of plan.run({ network, x: start, noise })) latents = x;
  */
-export function fromDiffusersConfig(config: Readonly<Record<string, unknown>>, name?: string): DiffusersScheduler {
+export function fromDiffusersConfig(
+  config: Readonly<Record<string, unknown>>,
+  name?: string,
+): DiffusersScheduler {
   const className = String(name ?? config["_class_name"] ?? "");
   if (UNSUPPORTED.includes(className))
-    throw new NijimiError("unsupported", `Scheduler ${className} is not supported; choose one of ${Object.keys(DIFFUSERS_DEFAULTS).join(", ")}.`);
-  if (!Object.hasOwn(FAMILIES, className)) throw unknownName("diffusers scheduler", className, Object.keys(FAMILIES));
+    throw new NijimiError(
+      "unsupported",
+      `Scheduler ${className} is not supported; choose one of ${Object.keys(DIFFUSERS_DEFAULTS).join(", ")}.`,
+    );
+  if (!Object.hasOwn(FAMILIES, className))
+    throw unknownName("diffusers scheduler", className, Object.keys(FAMILIES));
   const known = className as DiffusersSchedulerName;
   return FAMILIES[known](known, resolveDiffusersOptions(known, config));
 }

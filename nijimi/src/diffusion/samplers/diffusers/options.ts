@@ -88,7 +88,10 @@ const SIGMAS = {
   use_beta_sigmas: false,
 } as const satisfies Defaults;
 const FLOW_SIGMAS = { use_flow_sigmas: false, flow_shift: 1 } as const satisfies Defaults;
-const DYNAMIC_SHIFT = { use_dynamic_shifting: false, time_shift_type: "exponential" } as const satisfies Defaults;
+const DYNAMIC_SHIFT = {
+  use_dynamic_shifting: false,
+  time_shift_type: "exponential",
+} as const satisfies Defaults;
 const LINSPACE = { timestep_spacing: "linspace", steps_offset: 0 } as const satisfies Defaults;
 const LEADING = { timestep_spacing: "leading", steps_offset: 0 } as const satisfies Defaults;
 const EPSILON = { prediction_type: "epsilon" } as const satisfies Defaults;
@@ -143,7 +146,12 @@ const EDM = {
   rho: 7,
   final_sigmas_type: "zero",
 } as const satisfies Defaults;
-const K_SAMPLER = { ...LATENT_BETAS, ...EPSILON, ...SIGMAS, ...LINSPACE } as const satisfies Defaults;
+const K_SAMPLER = {
+  ...LATENT_BETAS,
+  ...EPSILON,
+  ...SIGMAS,
+  ...LINSPACE,
+} as const satisfies Defaults;
 
 /** The options of every class that is understood, with their defaults. */
 export const DIFFUSERS_DEFAULTS = {
@@ -160,7 +168,13 @@ export const DIFFUSERS_DEFAULTS = {
     set_alpha_to_one: true,
     rescale_betas_zero_snr: false,
   },
-  PNDMScheduler: { ...BETAS, ...EPSILON, ...LEADING, skip_prk_steps: false, set_alpha_to_one: false },
+  PNDMScheduler: {
+    ...BETAS,
+    ...EPSILON,
+    ...LEADING,
+    skip_prk_steps: false,
+    set_alpha_to_one: false,
+  },
   UnCLIPScheduler: {
     num_train_timesteps: 1000,
     ...EPSILON,
@@ -183,7 +197,12 @@ export const DIFFUSERS_DEFAULTS = {
     rescale_betas_zero_snr: false,
     final_sigmas_type: "zero",
   },
-  EulerAncestralDiscreteScheduler: { ...BETAS, ...EPSILON, ...LINSPACE, rescale_betas_zero_snr: false },
+  EulerAncestralDiscreteScheduler: {
+    ...BETAS,
+    ...EPSILON,
+    ...LINSPACE,
+    rescale_betas_zero_snr: false,
+  },
   HeunDiscreteScheduler: { ...K_SAMPLER, clip_sample: false, clip_sample_range: 1 },
   KDPM2DiscreteScheduler: K_SAMPLER,
   KDPM2AncestralDiscreteScheduler: K_SAMPLER,
@@ -199,8 +218,18 @@ export const DIFFUSERS_DEFAULTS = {
     final_sigmas_type: "zero",
     rescale_betas_zero_snr: false,
   },
-  DPMSolverMultistepInverseScheduler: { ...DPM_SOLVER, ...LINSPACE, lower_order_final: true, euler_at_final: false },
-  DPMSolverSinglestepScheduler: { ...DPM_SOLVER, ...DYNAMIC_SHIFT, lower_order_final: false, final_sigmas_type: "zero" },
+  DPMSolverMultistepInverseScheduler: {
+    ...DPM_SOLVER,
+    ...LINSPACE,
+    lower_order_final: true,
+    euler_at_final: false,
+  },
+  DPMSolverSinglestepScheduler: {
+    ...DPM_SOLVER,
+    ...DYNAMIC_SHIFT,
+    lower_order_final: false,
+    final_sigmas_type: "zero",
+  },
   UniPCMultistepScheduler: {
     ...BETAS,
     ...EPSILON,
@@ -341,7 +370,20 @@ const NEUTRAL: DiffusersOptions = {
 };
 
 /** Options of classes that are not handled here (or are older names), accepted in any config. */
-const FOREIGN_OPTIONS = ["set_alpha_to_zero", "predict_epsilon", "snr_shift_scale", "eta", "sampling_eps", "snr", "correct_steps", "scaler", "s", "scale_factors", "upscale_mode", "sampling_steps"];
+const FOREIGN_OPTIONS = [
+  "set_alpha_to_zero",
+  "predict_epsilon",
+  "snr_shift_scale",
+  "eta",
+  "sampling_eps",
+  "snr",
+  "correct_steps",
+  "scaler",
+  "s",
+  "scale_factors",
+  "upscale_mode",
+  "sampling_steps",
+];
 
 const STRINGS: Readonly<Record<string, readonly string[]>> = {
   beta_schedule: ["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"],
@@ -353,29 +395,52 @@ const STRINGS: Readonly<Record<string, readonly string[]>> = {
   final_sigmas_type: ["zero", "sigma_min"],
   interpolation_type: ["linear", "log_linear"],
   sigma_schedule: ["karras", "exponential"],
-  algorithm_type: ["dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++", "deis", "data_prediction", "noise_prediction"],
+  algorithm_type: [
+    "dpmsolver",
+    "dpmsolver++",
+    "sde-dpmsolver",
+    "sde-dpmsolver++",
+    "deis",
+    "data_prediction",
+    "noise_prediction",
+  ],
   solver_type: ["midpoint", "heun", "logrho", "bh1", "bh2"],
 };
 
 /** Options that may be null beside their type. */
-const NULLABLE = ["trained_betas", "variance_type", "sigma_min", "sigma_max", "shift_terminal", "noise_sampler_seed", "solver_p", "tau_func", "disable_corrector"];
+const NULLABLE = [
+  "trained_betas",
+  "variance_type",
+  "sigma_min",
+  "sigma_max",
+  "shift_terminal",
+  "noise_sampler_seed",
+  "solver_p",
+  "tau_func",
+  "disable_corrector",
+];
 
 /**
  * The options of a class, completed with its defaults.
  *
  * @throws NijimiError `option` for an unknown option, or a value of the wrong type or not among the accepted ones
  */
-export function resolveDiffusersOptions(name: DiffusersSchedulerName, config: Readonly<Record<string, unknown>>): DiffusersOptions {
+export function resolveDiffusersOptions(
+  name: DiffusersSchedulerName,
+  config: Readonly<Record<string, unknown>>,
+): DiffusersOptions {
   const defaults: Defaults = DIFFUSERS_DEFAULTS[name];
   const given: Record<string, unknown> = {};
   for (const [key, raw] of Object.entries(config)) {
     if (key.startsWith("_") || key === "name_or_path") continue;
-    if (!(key in NEUTRAL) && !FOREIGN_OPTIONS.includes(key)) throw unknownName(`option of ${name}`, key, Object.keys(defaults));
+    if (!(key in NEUTRAL) && !FOREIGN_OPTIONS.includes(key))
+      throw unknownName(`option of ${name}`, key, Object.keys(defaults));
     if (key in defaults) given[key] = checkValue(name, key as keyof DiffusersOptions, raw);
   }
   const options = { ...NEUTRAL, ...defaults, ...given } as DiffusersOptions;
   const chosen = Object.keys(SIGMAS).filter((key) => options[key as keyof typeof SIGMAS]);
-  if (chosen.length > 1) throw new NijimiError("option", `${name}: only one of ${chosen.join(", ")} can be used.`);
+  if (chosen.length > 1)
+    throw new NijimiError("option", `${name}: only one of ${chosen.join(", ")} can be used.`);
   return options;
 }
 
@@ -392,7 +457,8 @@ function checkValue(name: string, key: keyof DiffusersOptions, raw: unknown): un
     if (Array.isArray(value) && value.every((entry) => typeof entry === "number")) return value;
     throw refuse("a list of numbers");
   }
-  if (key === "solver_p" || key === "tau_func") throw refuse("null; functions and nested schedulers cannot be read from a config");
+  if (key === "solver_p" || key === "tau_func")
+    throw refuse("null; functions and nested schedulers cannot be read from a config");
   const expected = typeof NEUTRAL[key] === "boolean" ? "boolean" : "number";
   if (expected === "boolean" && value === null) return false;
   if (typeof value !== expected || Number.isNaN(value)) throw refuse(`a ${expected}`);

@@ -94,13 +94,20 @@ export function noised(x0: F32, noise: F32, space: Space, sigma: number): F32 {
 const TIMESTEP_TOLERANCE = 1e-3;
 
 /** `addNoiseAt` of classes whose levels belong to the schedule: the second of equal timesteps, as diffusers looks them up. */
-export function addNoiseByIndex(timesteps: ArrayLike<number>, sigmas: ArrayLike<number>, space: Space) {
+export function addNoiseByIndex(
+  timesteps: ArrayLike<number>,
+  sigmas: ArrayLike<number>,
+  space: Space,
+) {
   return (x0: F32, noise: F32, timestep: number): F32 => {
     const near = (t: number) => Math.abs(t - timestep) <= TIMESTEP_TOLERANCE;
     const found = Array.from(timesteps).flatMap((t, i) => (near(t) ? [i] : []));
     const index = found.length > 1 ? found[1] : found[0];
     if (index === undefined)
-      throw new NijimiError("option", `addNoiseAt: timestep ${timestep} is not in the schedule; accepted: ${Array.from(timesteps).join(", ")}.`);
+      throw new NijimiError(
+        "option",
+        `addNoiseAt: timestep ${timestep} is not in the schedule; accepted: ${Array.from(timesteps).join(", ")}.`,
+      );
     return noised(x0, noise, space, sigmas[index]);
   };
 }
@@ -111,23 +118,42 @@ export function requestedSteps(
   { steps, timesteps, sigmas }: DiffusersPlanOptions,
   accepted: readonly ("timesteps" | "sigmas")[] = [],
 ): number {
-  const given = Object.entries({ steps, timesteps, sigmas }).filter(([, value]) => value !== undefined);
+  const given = Object.entries({ steps, timesteps, sigmas }).filter(
+    ([, value]) => value !== undefined,
+  );
   const names = ["steps", ...accepted];
   if (given.length !== 1 || !names.includes(given[0][0]))
-    throw new NijimiError("option", `${name}: pass ${names.length > 1 ? "exactly one of " : ""}${names.join(", ")}; got ${given.map(([key]) => key).join(" and ") || "none"}.`);
+    throw new NijimiError(
+      "option",
+      `${name}: pass ${names.length > 1 ? "exactly one of " : ""}${names.join(", ")}; got ${given.map(([key]) => key).join(" and ") || "none"}.`,
+    );
   const count = steps ?? (timesteps ? timesteps.length : (sigmas?.length ?? 0) - 1);
-  if (!(Number.isInteger(count) && count >= 1)) throw new NijimiError("option", `${name}: steps must be a whole number ≥ 1; got ${count}.`);
+  if (!(Number.isInteger(count) && count >= 1))
+    throw new NijimiError("option", `${name}: steps must be a whole number ≥ 1; got ${count}.`);
   return count;
 }
 
 /** Refuses more steps than the network has timesteps. */
 export function checkNotMoreThanTrained(name: string, steps: number, trained: number): void {
   if (steps > trained)
-    throw new NijimiError("option", `${name}: ${steps} steps are more than the ${trained} timesteps of training.`);
+    throw new NijimiError(
+      "option",
+      `${name}: ${steps} steps are more than the ${trained} timesteps of training.`,
+    );
 }
 
 /** Refuses timesteps that are not falling whole numbers below T. */
-export function checkCustomTimesteps(name: string, timesteps: readonly number[], trained: number): void {
-  const valid = timesteps.every((t, i) => Number.isFinite(t) && t >= 0 && t < trained && (i === 0 || t < timesteps[i - 1]));
-  if (!valid) throw new NijimiError("option", `${name}: timesteps must fall and lie between 0 and ${trained - 1}; got ${timesteps.join(", ")}.`);
+export function checkCustomTimesteps(
+  name: string,
+  timesteps: readonly number[],
+  trained: number,
+): void {
+  const valid = timesteps.every(
+    (t, i) => Number.isFinite(t) && t >= 0 && t < trained && (i === 0 || t < timesteps[i - 1]),
+  );
+  if (!valid)
+    throw new NijimiError(
+      "option",
+      `${name}: timesteps must fall and lie between 0 and ${trained - 1}; got ${timesteps.join(", ")}.`,
+    );
 }

@@ -40,11 +40,19 @@ export interface ReadingOptions {
 }
 
 /** The denoiser of a network. Its ε is the network's own where the reading has one, even when x0 is changed. */
-export function readingDenoiser(network: Network, at: ReadingAt, { transform, variance }: ReadingOptions = {}): Denoiser {
+export function readingDenoiser(
+  network: Network,
+  at: ReadingAt,
+  { transform, variance }: ReadingOptions = {},
+): Denoiser {
   return async (x, sigma, context): Promise<Prediction> => {
     const { cIn, timestep, x0, eps } = at(sigma, context.step);
     const output = await network(cIn === 1 ? x : combine([cIn, x]), timestep, context);
-    const [answer, second] = splitVariance(output, x.shape, variance !== undefined && output.shape[1] === 2 * x.shape[1]);
+    const [answer, second] = splitVariance(
+      output,
+      x.shape,
+      variance !== undefined && output.shape[1] === 2 * x.shape[1],
+    );
     const raw = combine([x0.x, x], [x0.output, answer]);
     return {
       denoised: transform ? transform(raw) : raw,
@@ -58,13 +66,18 @@ export function readingDenoiser(network: Network, at: ReadingAt, { transform, va
 
 /** Our name of the config's `prediction_type`. */
 export function predictionOf({ prediction_type }: DiffusersOptions): PredictionType {
-  return DIFFUSERS_PREDICTION_TYPES[prediction_type === "original_sample" ? "sample" : prediction_type];
+  return DIFFUSERS_PREDICTION_TYPES[
+    prediction_type === "original_sample" ? "sample" : prediction_type
+  ];
 }
 
 /** The change to x0 that the config asks for: thresholding before clipping. */
 export function transformOf(options: DiffusersOptions): X0Transform | undefined {
   if (options.thresholding)
-    return dynamicThreshold({ percentile: options.dynamic_thresholding_ratio, maximum: options.sample_max_value });
+    return dynamicThreshold({
+      percentile: options.dynamic_thresholding_ratio,
+      maximum: options.sample_max_value,
+    });
   return options.clip_sample ? clipX0(options.clip_sample_range) : undefined;
 }
 
@@ -96,7 +109,10 @@ export function timestepLookup(
 ): TimestepAt {
   const known = new Map<number, number>();
   for (let i = timesteps.length - 1; i >= 0; i--) known.set(sigmas[i], timesteps[i]);
-  return (sigma, step) => (sigmas[step] === sigma && step < timesteps.length ? timesteps[step] : (known.get(sigma) ?? otherwise(sigma)));
+  return (sigma, step) =>
+    sigmas[step] === sigma && step < timesteps.length
+      ? timesteps[step]
+      : (known.get(sigma) ?? otherwise(sigma));
 }
 
 function logOf(variance: F32): F32 {

@@ -27,7 +27,15 @@ import {
   requestedSteps,
 } from "./plan.ts";
 import { respace } from "./respace.ts";
-import { discreteReading, predictionOf, type ReadingAt, readingDenoiser, type TimestepAt, timestepLookup, transformOf } from "./reading.ts";
+import {
+  discreteReading,
+  predictionOf,
+  type ReadingAt,
+  readingDenoiser,
+  type TimestepAt,
+  timestepLookup,
+  transformOf,
+} from "./reading.ts";
 import { type DiffusersTables, diffusersTables, timestepOfSigma } from "./tables.ts";
 
 /** What tells these schedulers apart. */
@@ -46,7 +54,11 @@ interface Kind {
 const KINDS: Readonly<Record<string, Kind>> = {
   EulerDiscreteScheduler: { accepts: ["timesteps", "sigmas"], sampler: (input) => euler(input) },
   EulerAncestralDiscreteScheduler: { sampler: (input) => eulerAncestral(input) },
-  HeunDiscreteScheduler: { second: "next", accepts: ["timesteps"], sampler: (input) => heun(input) },
+  HeunDiscreteScheduler: {
+    second: "next",
+    accepts: ["timesteps"],
+    sampler: (input) => heun(input),
+  },
   KDPM2DiscreteScheduler: {
     second: (from, to) => Math.sqrt(from * to),
     rounds: true,
@@ -54,7 +66,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
     sampler: (input) => dpm2(input),
   },
   KDPM2AncestralDiscreteScheduler: {
-    second: (from, to) => Math.sqrt(from * ancestralStep("ve", levelOf("ve", from), levelOf("ve", to)).down.sigma),
+    second: (from, to) =>
+      Math.sqrt(from * ancestralStep("ve", levelOf("ve", from), levelOf("ve", to)).down.sigma),
     rounds: true,
     repeatsEnd: true,
     sampler: (input) => dpm2Ancestral(input),
@@ -67,9 +80,13 @@ const KINDS: Readonly<Record<string, Kind>> = {
 };
 
 /** The scheduler of one of these classes. */
-export function sigmaScheduler(name: DiffusersSchedulerName, options: DiffusersOptions): DiffusersScheduler {
+export function sigmaScheduler(
+  name: DiffusersSchedulerName,
+  options: DiffusersOptions,
+): DiffusersScheduler {
   const tables = diffusersTables(options, true);
-  const continuous = options.timestep_type === "continuous" && options.prediction_type === "v_prediction";
+  const continuous =
+    options.timestep_type === "continuous" && options.prediction_type === "v_prediction";
   return {
     name,
     options,
@@ -88,9 +105,14 @@ function makePlan(
   asked: DiffusersPlanOptions,
 ): DiffusersPlan {
   const steps = requestedSteps(name, asked, kind.accepts);
-  const { levels, timesteps: spaced } = asked.sigmas ? givenLevels(asked.sigmas, tables) : scheduledLevels(name, kind, options, tables, steps, asked);
-  const timesteps = continuous ? levels.slice(0, steps).map((sigma) => Math.log(sigma) / 4) : spaced;
-  const between = (sigma: number) => (continuous ? Math.log(sigma) / 4 : timestepOfSigma(tables, sigma));
+  const { levels, timesteps: spaced } = asked.sigmas
+    ? givenLevels(asked.sigmas, tables)
+    : scheduledLevels(name, kind, options, tables, steps, asked);
+  const timesteps = continuous
+    ? levels.slice(0, steps).map((sigma) => Math.log(sigma) / 4)
+    : spaced;
+  const between = (sigma: number) =>
+    continuous ? Math.log(sigma) / 4 : timestepOfSigma(tables, sigma);
   const timestepAt: TimestepAt =
     kind.second === "next"
       ? timestepLookup(levels, timesteps, between)
@@ -102,20 +124,33 @@ function makePlan(
   return {
     timesteps: calls,
     sigmas,
-    initNoiseSigma: ["linspace", "trailing"].includes(options.timestep_spacing) ? largest : Math.sqrt(largest ** 2 + 1),
+    initNoiseSigma: ["linspace", "trailing"].includes(options.timestep_spacing)
+      ? largest
+      : Math.sqrt(largest ** 2 + 1),
     space: "ve",
     steps,
     // diffusers spreads the churn over all levels it holds, used or not
-    run: (input) => run(kind, options, reading, path, { ...input, sChurn: ((input.sChurn ?? 0) * steps) / (levels.length - 1) }),
+    run: (input) =>
+      run(kind, options, reading, path, {
+        ...input,
+        sChurn: ((input.sChurn ?? 0) * steps) / (levels.length - 1),
+      }),
     addNoise: (x0, noise, step) => noised(x0, noise, "ve", levels[step]),
     addNoiseAt: addNoiseByIndex(calls, sigmas, "ve"),
   };
 }
 
-function run(kind: Kind, options: DiffusersOptions, reading: ReadingAt, sigmas: Float64Array, input: DiffusersRunInput): SamplerRun {
+function run(
+  kind: Kind,
+  options: DiffusersOptions,
+  reading: ReadingAt,
+  sigmas: Float64Array,
+  input: DiffusersRunInput,
+): SamplerRun {
   const { network, x, noise, signal, firstStep } = input;
   if ((input.sChurn ?? 0) > 0) {
-    if (options.prediction_type !== "v_prediction") return eulerWithLateChurn({ ...input, sigmas, reading, readAt: "churned" });
+    if (options.prediction_type !== "v_prediction")
+      return eulerWithLateChurn({ ...input, sigmas, reading, readAt: "churned" });
     return eulerWithLateChurn({ ...input, sigmas, reading, readAt: "original" });
   }
   const denoise = readingDenoiser(network, reading, { transform: transformOf(options) });
@@ -123,7 +158,10 @@ function run(kind: Kind, options: DiffusersOptions, reading: ReadingAt, sigmas: 
 }
 
 /** Levels given outright, the last included. */
-function givenLevels(sigmas: readonly number[], tables: DiffusersTables): { levels: Float64Array; timesteps: Float64Array } {
+function givenLevels(
+  sigmas: readonly number[],
+  tables: DiffusersTables,
+): { levels: Float64Array; timesteps: Float64Array } {
   const levels = Float64Array.from(sigmas, Math.fround);
   return { levels, timesteps: levels.slice(0, -1).map((sigma) => timestepOfSigma(tables, sigma)) };
 }
@@ -136,8 +174,14 @@ function scheduledLevels(
   steps: number,
   { timesteps: custom }: DiffusersPlanOptions,
 ): { levels: Float64Array; timesteps: Float64Array } {
-  if (custom && (options.use_karras_sigmas || options.use_exponential_sigmas || options.use_beta_sigmas))
-    throw new NijimiError("option", `${name}: timesteps cannot be given together with Karras, exponential or beta sigmas.`);
+  if (
+    custom &&
+    (options.use_karras_sigmas || options.use_exponential_sigmas || options.use_beta_sigmas)
+  )
+    throw new NijimiError(
+      "option",
+      `${name}: timesteps cannot be given together with Karras, exponential or beta sigmas.`,
+    );
   let timesteps: Float64Array = custom
     ? Float64Array.from(custom)
     : spacedTimesteps({
@@ -161,7 +205,10 @@ function scheduledLevels(
     timesteps = levels.map((sigma) => round(timestepOfSigma(tables, sigma)));
   }
   const last = options.final_sigmas_type === "sigma_min" ? tables.sigmas[0] : 0;
-  return { levels: Float64Array.from([...levels, last], Math.fround), timesteps: timesteps.map((t) => (name === "DPMSolverSDEScheduler" ? t : Math.fround(t))) };
+  return {
+    levels: Float64Array.from([...levels, last], Math.fround),
+    timesteps: timesteps.map((t) => (name === "DPMSolverSDEScheduler" ? t : Math.fround(t))),
+  };
 }
 
 /** `scheduler.sigmas` and `.timesteps` with one entry per evaluation: everything between the ends twice. */

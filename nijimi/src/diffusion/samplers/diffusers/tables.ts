@@ -23,16 +23,31 @@ export function diffusersTables(options: DiffusersOptions, divides: boolean): Di
   const raw = trainingBetas(options);
   const betas = options.rescale_betas_zero_snr ? rescaledBetas(raw) : raw;
   const alphasCumprod = cumulativeAlphas(betas);
-  if (options.rescale_betas_zero_snr && divides) alphasCumprod[alphasCumprod.length - 1] = LEAST_ALPHA_BAR;
+  if (options.rescale_betas_zero_snr && divides)
+    alphasCumprod[alphasCumprod.length - 1] = LEAST_ALPHA_BAR;
   const sigmas = alphasCumprod.map((a) => fround(Math.sqrt(fround(fround(1 - a) / a))));
-  return { betas, alphasCumprod, sigmas, logSigmas: sigmas.map((sigma) => fround(Math.log(sigma))) };
+  return {
+    betas,
+    alphasCumprod,
+    sigmas,
+    logSigmas: sigmas.map((sigma) => fround(Math.log(sigma))),
+  };
 }
 
 /** β in float32, evenly spaced ones with the last bits of torch's `linspace`. */
-function trainingBetas({ beta_schedule, beta_start, beta_end, num_train_timesteps, trained_betas }: DiffusersOptions): Float64Array {
-  if (!trained_betas && beta_schedule === "linear") return torchLinspace(beta_start, beta_end, num_train_timesteps);
+function trainingBetas({
+  beta_schedule,
+  beta_start,
+  beta_end,
+  num_train_timesteps,
+  trained_betas,
+}: DiffusersOptions): Float64Array {
+  if (!trained_betas && beta_schedule === "linear")
+    return torchLinspace(beta_start, beta_end, num_train_timesteps);
   if (!trained_betas && beta_schedule === "scaled_linear")
-    return torchLinspace(Math.sqrt(beta_start), Math.sqrt(beta_end), num_train_timesteps).map((root) => Math.fround(root * root));
+    return torchLinspace(Math.sqrt(beta_start), Math.sqrt(beta_end), num_train_timesteps).map(
+      (root) => Math.fround(root * root),
+    );
   return makeBetas({
     schedule: DIFFUSERS_BETA_SCHEDULES[beta_schedule],
     steps: num_train_timesteps,
