@@ -113,13 +113,18 @@ async function moduleText({
 import type { PackedVocabulary } from "./packed.ts";
 
 export const ${constant}: PackedVocabulary = {
-  suffixes: ${JSON.stringify(suffixes)},
+  suffixes: ${listOf(suffixes)},
   merges: ${merges.length},
-  special: ${JSON.stringify(special)},
+  special: ${listOf(special)},
   sha256: ${JSON.stringify(sha256)},
   data: ${JSON.stringify(pack(merges, suffixes))},
 };
 `;
+}
+
+/** As the formatter writes a short list. */
+function listOf(texts: readonly string[]): string {
+  return `[${texts.map((text) => JSON.stringify(text)).join(", ")}]`;
 }
 
 const folder = fileURLToPath(new URL("../nijimi/src/text/vocabulary/", import.meta.url));
