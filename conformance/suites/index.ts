@@ -11,6 +11,7 @@ export const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   checkpoints: async () => (await import("./checkpoints.ts")).suite,
   clip: async () => (await import("./clip.ts")).suite,
   denoisers: async () => (await import("./denoisers.ts")).suite,
+  ema: async () => (await import("./ema.ts")).suite,
   "feature-networks": async () => (await import("./feature-networks.ts")).suite,
   "image-noise": async () => (await import("./image-noise.ts")).suite,
   kdiffusion: async () => (await import("./kdiffusion.ts")).suite,
