@@ -1,19 +1,25 @@
 /**
  * Files in checkpoint formats: what they hold, tensor by tensor. The case names its files in `config.file` or in its
- * description; `out.NAME` is the tensor NAME.
+ * description; `out.NAME` is the tensor NAME. Or it is a manifest of checkpoints of the same models.
  */
 import path from "node:path";
 import { openCheckpoint, readAll, type Metadata, type MetadataValue } from "nijimi/checkpoints";
 import { cast, isFloat, type Tensor } from "nijimi/tensor";
 import type { Case, Comparison, Suite } from "../case.ts";
+import { compareManifest, listedFiles } from "../checkpoints/manifest.ts";
 import { compareTensors } from "../compare.ts";
 
 const FUNCTIONS = ["torch.save / torch.load", "gguf.quants.dequantize"];
 
 export const suite: Suite = {
   kind: "checkpoints",
-  accepts: ({ json }) => FUNCTIONS.some((name) => json.function?.startsWith(name) ?? false),
-  run: async (c) => (await Promise.all(filesOf(c).map((file) => compareFile(c, file)))).flat(),
+  accepts: ({ json }) =>
+    listedFiles(json).length > 0 ||
+    FUNCTIONS.some((name) => json.function?.startsWith(name) ?? false),
+  run: async (c) =>
+    listedFiles(c.json).length > 0
+      ? compareManifest(c)
+      : (await Promise.all(filesOf(c).map((file) => compareFile(c, file)))).flat(),
 };
 
 /** Files of a case, relative to its folder. */

@@ -285,7 +285,7 @@ const AUTHORS: readonly Family[] = [
       none: ["output_blocks.0.0.in_layers.0.weight"],
     },
   ),
-  family("latent-diffusion-unet", "U-Net of latent diffusion (CompVis)", "reads", {
+  family("latent-diffusion-unet", "U-Net of latent diffusion (CompVis/latent-diffusion)", "reads", {
     all: ["input_blocks.0.0.weight", `middle_block.#.${CROSS}`],
   }),
   family("guided-diffusion", "ADM's U-Net (openai/guided-diffusion)", "reads", {
@@ -322,7 +322,7 @@ const AUTHORS: readonly Family[] = [
   }),
   family(
     "patch-discriminator",
-    "Patch discriminator (pix2pix, taming-transformers)",
+    "Patch discriminator (pix2pix, taming-transformers, latent-diffusion)",
     "names",
     { all: ["main.0.weight", "main.2.weight"] },
     { all: ["discriminator.main.0.weight"] },
@@ -432,17 +432,36 @@ const AUTHORS: readonly Family[] = [
     }),
     when: ({ weight }) => weight.shape.length === 2 && weight.shape[0] === 1,
   },
+  // Fragments: files that hold some of a network's tensors.
   family(
     "openai-unet-part",
     "Part of a U-Net in OpenAI's layout",
     "names",
-    { all: ["input_blocks.0.0.weight"] },
-    { all: ["input_blocks.#.#.qkv.weight"] },
-    { all: ["input_blocks.#.#.emb_layers.#.weight"] },
+    { all: ["input_blocks.*"] },
+    { all: ["output_blocks.*"] },
   ),
-  family("spatial-rescaler", "Spatial rescaler (CompVis/latent-diffusion)", "names", {
-    all: ["channel_mapper.weight"],
-  }),
+  family(
+    "guided-diffusion-classifier-part",
+    "Part of ADM's noisy classifier (openai/guided-diffusion)",
+    "names",
+    {
+      all: ["out.#.qkv_proj.weight"],
+    },
+  ),
+  family(
+    "taming-autoencoder-part",
+    "Part of an autoencoder (CompVis/taming-transformers, latent-diffusion)",
+    "names",
+    { all: ["quantize.embedding.weight"] },
+    { all: ["quant_conv.weight", "encoder.*"] },
+  ),
+  family(
+    "ddim-part",
+    "Part of a U-Net of DDPM / DDIM (ermongroup/ddim, pesser/pytorch_diffusion)",
+    "names",
+    { all: ["down.#.attn.#.q.weight"] },
+    { all: ["up.#.attn.#.q.weight"] },
+  ),
 ];
 
 /** All families, most specific first. */
