@@ -69,3 +69,19 @@ export function classifierGuided(
     };
   };
 }
+
+/**
+ * A denoiser guided by algorithm 1, for the ancestral sampler `ddpm`: it leaves x0 alone and hands
+ * s·g to the sampler, which knows the variance that multiplies it.
+ */
+export function classifierShifted(
+  denoise: Denoiser,
+  { gradient, scale = 1 }: { readonly gradient: ClassifierGradient; readonly scale?: Scale },
+): Denoiser {
+  return async (x, sigma, context) => {
+    const prediction = await denoise(x, sigma, context);
+    const g = await gradient(x, sigma, context);
+    const meanGradient = combine([scaleAt(scale, { sigma, step: context.step }), g]);
+    return { ...prediction, meanGradient };
+  };
+}

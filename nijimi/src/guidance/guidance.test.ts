@@ -5,11 +5,12 @@ import { discretePreconditioning } from "../diffusion/parameterisations/precondi
 import { makeBetas } from "../diffusion/schedules/betas.ts";
 import { alphasCumprodOf } from "../diffusion/schedules/diffusion-tables.ts";
 import { discreteSigmasOf } from "../diffusion/schedules/discrete-sigmas.ts";
+import { ddpm } from "../diffusion/samplers/ddpm.ts";
 import type { Denoiser } from "../diffusion/samplers/types.ts";
 import { adaptiveProjectedGuidance, projectedUpdate } from "./apg.ts";
 import { cfgPlusPlus } from "./cfg-plus-plus.ts";
 import { cfgZeroStar } from "./cfg-zero-star.ts";
-import { classifierGuided, shiftEps, shiftMean } from "./classifier.ts";
+import { classifierGuided, classifierShifted, shiftEps, shiftMean } from "./classifier.ts";
 import { classifierFree, guide, unguided } from "./classifier-free.ts";
 import { clipGradient, similarityGradient } from "./clip-guidance.ts";
 import { composable, promptBranch } from "./composable.ts";
@@ -335,6 +336,22 @@ describe("classifier guidance", () => {
       ),
     );
     expectClose(shiftMean(mean, 0, gradient), shiftEps(mean, -1, gradient));
+  });
+
+  it("the ancestral sampler shifts its mean by Σ·s·g", async () => {
+    const [x, g] = [wave(0), wave(1)];
+    const zero = float32(shape, new Float32Array(12));
+    const prior: Denoiser = () => ({ denoised: zero, logVariance: wave(2) });
+    const input = {
+      x,
+      sigmas: [2, 1, 0.5],
+      space: "vp",
+      variance: "learned",
+      noise: () => zero,
+    } as const;
+    const first = async (denoise: Denoiser) => (await ddpm({ ...input, denoise }).next()).value!.x;
+    const shifted = await first(classifierShifted(prior, { gradient: () => g, scale: 2 }));
+    expectClose(shifted, shiftMean(await first(prior), wave(2), g, 2));
   });
 
   it("CLIP's gradient is that of the cosine", async () => {

@@ -1,7 +1,8 @@
 /**
- * Ancestral sampling: Ho et al. 2020, "Denoising Diffusion Probabilistic Models" (arXiv:2006.11239), algorithm 2, with the variances of that paper
- * (σ² = β̃ or β) and the learned ones of Improved DDPM (Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 15). Steps may skip timesteps: the posterior is
- * that of the two levels, as in respaced processes.
+ * Ancestral sampling: Ho et al. 2020, "Denoising Diffusion Probabilistic Models"
+ * (arXiv:2006.11239), algorithm 2, with the variances of that paper (σ² = β̃ or β) and the learned
+ * ones of Improved DDPM (Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 15). Steps may skip
+ * timesteps: the posterior is that of the two levels, as in respaced processes.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { NijimiError } from "../../errors.ts";
@@ -20,10 +21,14 @@ export type DdpmVariance = (typeof DDPM_VARIANCES)[number];
 export interface DdpmOptions {
   /** @default "small" */
   readonly variance?: DdpmVariance;
-  /** Level each step goes to, where that is not the level the next one starts from. @default sigmas[i + 1] */
+  /**
+   * Level each step goes to, where that is not the level the next one starts from. @default
+   * sigmas[i + 1]
+   */
   readonly targets?: ArrayLike<number>;
   /**
-   * β of each step, where it is known better than as the difference of two levels (near σ = 0, in tables of float32).
+   * β of each step, where it is known better than as the difference of two levels (near σ = 0, in
+   * tables of float32).
    * @default from the levels
    */
   readonly betas?: ArrayLike<number>;
@@ -55,13 +60,10 @@ export async function* ddpm(input: SamplerInput & DdpmOptions): SamplerRun {
     const beta = betas?.[step] ?? forwardVariance(from, to);
     const mean = posteriorMean(from, to, beta);
     x = combine([mean.x0, prediction.denoised], [mean.x, x]);
+    const deviation = stepDeviation(variance, prediction, from, to, beta);
+    if (prediction.meanGradient) x = shiftByVariance(x, deviation, prediction.meanGradient);
     if (!(noiselessEnd && step === loop.steps - 1))
-      x = addScaledNoise(
-        x,
-        stepDeviation(variance, prediction, from, to, beta),
-        loop.noise(from, to),
-        sNoise,
-      );
+      x = addScaledNoise(x, deviation, loop.noise(from, to), sNoise);
     yield { ...loop.finished(step, x, prediction.denoised), sigma: to.sigma };
   }
 }
@@ -91,6 +93,20 @@ function stepDeviation(
       );
     }
   }
+}
+
+/** x + Σ·gradient: algorithm 1 of Dhariwal & Nichol 2021 (arXiv:2105.05233). */
+function shiftByVariance(
+  x: Tensor<"float32">,
+  deviation: number | Float32Array,
+  gradient: Tensor<"float32">,
+): Tensor<"float32"> {
+  return addScaledNoise(
+    x,
+    typeof deviation === "number" ? deviation ** 2 : deviation.map((d) => d * d),
+    gradient,
+    1,
+  );
 }
 
 function addScaledNoise(

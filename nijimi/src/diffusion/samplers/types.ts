@@ -1,8 +1,8 @@
 /**
  * What samplers see and give: a denoiser, a list of noise levels, a source of noise, and steps.
  *
- * A noisy state is x = α·x0 + σ_t·noise. A sampler is told its levels as one number each, `sigma`, and a
- * {@link Space} that says what that number means and how the state is scaled:
+ * A noisy state is x = α·x0 + σ_t·noise. A sampler is told its levels as one number each, `sigma`,
+ * and a {@link Space} that says what that number means and how the state is scaled:
  *
  * | space  | sigma               | α           | σ_t         | used by                                   |
  * |--------|---------------------|-------------|-------------|-------------------------------------------|
@@ -10,8 +10,8 @@
  * | `vp`   | noise : signal      | 1/√(1+σ²)   | σ/√(1+σ²)   | DDPM, DDIM, DPM-Solver, UniPC in diffusers |
  * | `flow` | share of noise, 0…1 | 1 − σ       | σ           | rectified flow                            |
  *
- * `ve` and `vp` describe the same levels by the same sigma; only the scale of x differs. Every sampler is
- * written once, in (α, σ_t), and runs in each space (see `space.ts`).
+ * `ve` and `vp` describe the same levels by the same sigma; only the scale of x differs. Every
+ * sampler is written once, in (α, σ_t), and runs in each space (see `space.ts`).
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 
@@ -23,17 +23,23 @@ export interface Prediction {
   /** Estimate of x0. Same shape as x. */
   readonly denoised: Tensor<"float32">;
   /**
-   * Estimate of the noise. Leave it out where it is (x − α·denoised)/σ_t, which samplers then compute;
-   * give it where it is not, as when x0 was clipped and the noise deliberately kept (diffusers' DDIM).
+   * Estimate of the noise. Leave it out where it is (x − α·denoised)/σ_t, which samplers then
+   * compute; give it where it is not, as when x0 was clipped and the noise deliberately kept
+   * (diffusers' DDIM).
    */
   readonly eps?: Tensor<"float32">;
   /**
-   * Improved DDPM's v (eq. 15), −1…1: the log-variance lies at (v+1)/2 between log β̃ and log β of the
-   * step taken, which only the sampler knows. Same shape as x.
+   * Improved DDPM's v (eq. 15), −1…1: the log-variance lies at (v+1)/2 between log β̃ and log β of
+   * the step taken, which only the sampler knows. Same shape as x.
    */
   readonly varianceRange?: Tensor<"float32">;
   /** Log-variance of the step, learned directly. Same shape as x. */
   readonly logVariance?: Tensor<"float32">;
+  /**
+   * Added to the mean of an ancestral DDPM step after multiplication with the step's variance:
+   * scale·∇ₓ log p(y|x) of classifier guidance. Same shape as x. Other samplers ignore it.
+   */
+  readonly meanGradient?: Tensor<"float32">;
 }
 
 /** Why the denoiser is being asked. */
@@ -56,8 +62,8 @@ export type Denoiser = (
 ) => Prediction | Promise<Prediction>;
 
 /**
- * Unit Gaussian noise of the given shape. Sequential streams ignore `interval`; Brownian paths return the
- * increment between the two levels divided by its standard deviation.
+ * Unit Gaussian noise of the given shape. Sequential streams ignore `interval`; Brownian paths
+ * return the increment between the two levels divided by its standard deviation.
  */
 export type NoiseSource = (
   shape: readonly number[],
