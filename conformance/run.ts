@@ -18,7 +18,7 @@ const DEFAULT_CASES = path.join(import.meta.dirname, "cases");
 
 interface Options {
   readonly cases: string;
-  /** Kinds to run; all when empty. */
+  /** Kinds, sections or folders to run; all when empty. */
   readonly only: readonly string[];
   /** Part of the case's id. */
   readonly filter: string;
@@ -64,17 +64,23 @@ function kindOf({ id, json }: Case): string {
   return json.section ?? path.posix.basename(path.posix.dirname(id));
 }
 
+/** All suites. One that does not load stops the run only when it was asked for, by name or by not asking. */
 async function loadSuites(only: readonly string[]): Promise<Suite[]> {
-  const wanted = Object.entries(suites).filter(
-    ([kind]) => only.length === 0 || only.includes(kind),
+  const loaded = Object.entries(suites).map(([kind, load]) =>
+    load().catch((error: unknown) => {
+      const message = `The suite "${kind}" does not load: ${messageOf(error)}`;
+      if (only.length === 0 || only.includes(kind)) throw new Error(message, { cause: error });
+      console.error(message);
+      return undefined;
+    }),
   );
-  return Promise.all(
-    wanted.map(([kind, load]) =>
-      load().catch((error: unknown) => {
-        throw new Error(`The suite "${kind}" does not load: ${messageOf(error)}`, { cause: error });
-      }),
-    ),
-  );
+  return (await Promise.all(loaded)).filter((suite) => suite !== undefined);
+}
+
+/** True for cases that `--only` asks for: by the suite's kind, the case's section, or a folder it lies in. */
+function isWanted(c: Case, accepting: readonly Suite[], only: readonly string[]): boolean {
+  const names = [...accepting.map(({ kind }) => kind), kindOf(c), ...c.id.split("/").slice(0, -1)];
+  return only.length === 0 || names.some((name) => only.includes(name));
 }
 
 async function runCase(c: Case, accepting: readonly Suite[], device: string): Promise<Outcome> {
@@ -141,7 +147,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const outcomes: Outcome[] = [];
   for (const c of readCases(cases).filter(({ id }) => id.includes(filter))) {
     const accepting = loaded.filter((suite) => suite.accepts(c));
-    if (accepting.length === 0 && only.length > 0 && !only.includes(kindOf(c))) continue;
+    if (!isWanted(c, accepting, only)) continue;
     const outcome = await runCase(c, accepting, device);
     outcomes.push(outcome);
     if (outcome.status !== "unknown") console.log(describe(outcome));
