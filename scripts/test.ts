@@ -1,6 +1,7 @@
 /**
  * `npm test`, and with `--all` `npm run test:all`: runs the stages one after the other, all of them whatever
- * fails, writes what each counted to `.cache/test-results/`, and ends with a table and the sum.
+ * fails, writes what each counted to `.cache/test-results/`, and ends with a table and the sum. Stages named as
+ * arguments are run alone: `npm test -- lint unit-tests`.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +19,11 @@ mkdirSync(RESULTS, { recursive: true });
 const say = (line: string) => console.error(line);
 const browser = ensureBrowser(say);
 const all = process.argv.includes("--all");
-const stages = all ? thoroughStages(RESULTS, browser, say) : quickStages(RESULTS);
+const wanted = process.argv.slice(2).filter((argument) => argument !== "--all");
+const stages = (all ? thoroughStages(RESULTS, browser, say) : quickStages(RESULTS)).filter(
+  ({ name }) => wanted.length === 0 || wanted.includes(name),
+);
+if (stages.length === 0) throw new Error(`No stage is called ${wanted.join(", ")}.`);
 
 const outcomes: Outcome[] = [];
 for (const stage of stages) {

@@ -22,9 +22,16 @@ export function quickStages(results: string): Stage[] {
     script("typecheck", 3),
     vitestStage("unit-tests", results, [], 10),
     conformanceStage("conformance", results, [], 10),
+    exampleStage("spiral", 3),
     vitestStage("browser-tests", results, ["--config", "vitest.browser.config.ts"], 10),
     vitestStage("package-tests", results, ["--config", "package-tests/vitest.config.ts"], 5),
   ];
+}
+
+/** An example that must run to its end. */
+function exampleStage(name: string, limit: number): Stage {
+  const program = [PROGRAMS.tsx, "--conditions=@nijimi/source", `examples/${name}.ts`];
+  return { name: `example-${name}`, command: [PROGRAMS.node, ...program], limit };
 }
 
 /** Vitest with a JSON report; `node` is the Node that runs it. */

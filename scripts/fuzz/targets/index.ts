@@ -1,0 +1,6 @@
+/** All targets. A parser that reads what users bring belongs here. */
+import type { Target } from "../target.ts";
+import { checkpointTargets } from "./checkpoints.ts";
+import { jsonTargets } from "./json.ts";
+
+export const targets: readonly Target[] = [...checkpointTargets, ...jsonTargets];
