@@ -19,6 +19,7 @@ export const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   ops: async () => (await import("./ops.ts")).suite,
   "prompt-grammar": async () => (await import("./prompt-grammar.ts")).suite,
   rng: async () => (await import("./rng.ts")).suite,
+  samplers: async () => (await import("./samplers.ts")).suite,
   schedulers: async () => (await import("./schedulers.ts")).suite,
   schedules: async () => (await import("./schedules.ts")).suite,
   tokenizers: async () => (await import("./tokenizers.ts")).suite,

@@ -51,3 +51,22 @@ export type {
   Space,
 } from "./types.ts";
 export { unipc, type UnipcOptions } from "./unipc.ts";
+export { annealedLangevin, type AnnealedLangevinOptions } from "./annealed-langevin.ts";
+export {
+  CORRECTORS,
+  PREDICTORS,
+  predictorCorrector,
+  type PredictorCorrectorInput,
+  type Score,
+} from "./predictor-corrector.ts";
+export { repaint, type RepaintOptions } from "./repaint.ts";
+export {
+  gumbelArgmax,
+  vqDiffusion,
+  type VqDiffusionInput,
+  type VqDiffusionSchedule,
+  vqDiffusionSchedule,
+  type VqDiffusionScheduleOptions,
+  vqDiffusionStep,
+  vqPosterior,
+} from "./vq-diffusion.ts";
