@@ -1,5 +1,5 @@
 /** Composite primitives written with simpler ones, shared by gradients, simplification and portable export. */
-import { add, matmul, mul, softmax, swapAxes } from "./ops.ts";
+import { add, apply, matmul, mul, reshape, softmax, swapAxes } from "./ops.ts";
 import type { Sym } from "./primitives.ts";
 
 /** softmax(scale·q·kᵀ + mask): [B, H, N, M]. */
@@ -14,4 +14,16 @@ export function decomposeAttention({
   attributes: { scale },
 }: Sym<"attention">): Sym {
   return matmul(attentionProbabilities(q, k, mask, scale), v);
+}
+
+/** x̂·scale + bias: what the primitive `groupNorm` means, given x̂. */
+export function affineGroups(normalised: Sym, scale: Sym, bias: Sym): Sym {
+  const perChannel = (values: Sym): Sym =>
+    reshape(values, [1, -1, ...normalised.shape.slice(2).map(() => 1)]);
+  return add(mul(normalised, perChannel(scale)), perChannel(bias));
+}
+
+/** The normalised input of a group norm. */
+export function normalisedGroups({ inputs: [x], attributes }: Sym<"groupNorm">): Sym {
+  return apply("normalizeGroups", [x], attributes);
 }

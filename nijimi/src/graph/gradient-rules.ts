@@ -147,6 +147,27 @@ function unslice(g: Sym, axis: number, start: Dim, size: Dim, step: number): Sym
   return pad(spread, before, behind);
 }
 
+/**
+ * 1/σ of each group [N, G, 1] and the group's size, from the input and its normalised form.
+ *
+ * t = mean(x̂·x) = var/√(var + eps) gives √(var + eps) = (t + √(t² + 4·eps))/2: one pass, and without the
+ * cancellation of mean(x²) − mean(x)².
+ */
+function groupScale(
+  x: Sym,
+  normalised: Sym,
+  groups: number,
+  eps: number,
+): { readonly inverse: Sym; readonly size: Sym } {
+  const [n, c, ...space] = x.shape;
+  const length = multiplyDims((c as number) / groups, ...space);
+  const size = cast(dimension(length), x.dtype);
+  const rows = reshape(normalised, [n, groups, 1, length]);
+  const columns = reshape(x, [n, groups, length, 1]);
+  const t = div(reshape(matmul(rows, columns), [n, groups, 1]), size);
+  return { inverse: div(2, add(t, sqrt(add(square(t), 4 * eps)))), size };
+}
+
 /** Sum over space of a·b for each sample and channel, as a matrix product: [N, C, …] → [N, C]. */
 function channelDot(a: Sym, b: Sym): Sym {
   const [n, c, ...space] = a.shape;
@@ -183,10 +204,12 @@ export const GRADIENT_RULES = {
   tanh: (g, y) => [mul(g, sub(1, square(y)))],
   erf: (g, { inputs: [x] }) => [mul(mul(g, 2 / Math.sqrt(Math.PI)), exp(neg(square(x))))],
   sigmoid: (g, y) => [mul(g, mul(y, sub(1, y)))],
-  swish: (g, { inputs: [x], attributes: { alpha } }) => {
-    // d(x·s) = s + αx·s(1 − s), s = σ(αx)
+  swish: (g, y) => {
+    // d(x·s) = s + α·y·(1 − s), s = σ(αx)
+    const { inputs: [x], attributes: { alpha } } = y; // prettier-ignore
     const s = sigmoid(alpha === 1 ? x : mul(x, alpha));
-    return [mul(g, mul(s, add(mul(alpha === 1 ? x : mul(x, alpha), sub(1, s)), 1)))];
+    const scaled = alpha === 1 ? y : mul(y, alpha);
+    return [mul(g, add(scaled, mul(s, sub(1, scaled))))]; // = s + αy − αy·s
   },
   gelu: (g, { inputs: [x], attributes: { approximate } }) => {
     if (approximate === "none") {
@@ -288,9 +311,10 @@ export const GRADIENT_RULES = {
     unbroadcast(matmul(g, swapAxes(b, -1, -2)), a.shape),
     matrixWeightGradient(a, g, b),
   ],
-  conv: (g, { inputs: [x, weight], attributes }) => [
+  conv: (g, { inputs: [x, weight, bias], attributes }) => [
     convInputGradient(g, weight, x.shape, attributes),
     weightGradient(x, g, weight, attributes),
+    ...(bias === undefined ? [] : [sum(g, { axes: [0, 2, 3] })]),
   ],
   convTranspose: (g, { inputs: [x, weight], attributes: { outputPadding: _, ...geometry } }) => [
     apply("conv", [g, weight], geometry),
@@ -326,31 +350,39 @@ export const GRADIENT_RULES = {
     ];
   },
   groupNorm: (g, { inputs: [x, scale], attributes: { groups, eps } }) => {
-    // Everything but three terms is per channel: with S₁ = Σ g and S₂ = Σ g·x̂ over space,
-    // dx = scale·g/σ − (mean(ĝ) + x̂·mean(ĝ·x̂))/σ, means over the group.
     const [n, c, ...space] = x.shape;
     const perGroup = (c as number) / groups;
-    const size = sizeOfShape(space);
-    const grouped = reshape(x, [n, groups, multiplyDims(perGroup, size)]);
-    const centred = sub(grouped, mean(grouped, { axes: [2], keepDims: true }));
-    const inverse = div(1, sqrt(add(mean(square(centred), { axes: [2], keepDims: true }), eps))); // [N, G, 1]
-    const centredChannels = reshape(centred, x.shape);
-    const s1 = sum(g, { axes: space.map((_, i) => i + 2) }); // [N, C]
-    const perChannel = reshape(expand(inverse, [n, groups, perGroup]), [n, c]);
-    const s2 = mul(channelDot(g, centredChannels), perChannel);
-    const groupMean = (values: Sym): Sym => {
-      const total = sum(reshape(mul(values, scale), [n, groups, perGroup]), {
-        axes: [2],
-        keepDims: true,
-      });
-      return div(total, cast(dimension(multiplyDims(perGroup, size)), x.dtype)); // [N, G, 1]
-    };
-    const offset = mul(groupMean(s1), inverse);
-    const slope = mul(mul(groupMean(s2), inverse), inverse);
-    const spaceless = space.map(() => 1);
-    const gain = reshape(mul(perChannel, scale), [n, c, ...spaceless]);
-    const correction = reshape(add(mul(centred, slope), offset), x.shape);
-    return [sub(mul(g, gain), correction), sum(s2, { axes: [0] }), sum(s1, { axes: [0] })];
+    const normalised = apply("normalizeGroups", [x], { groups, eps });
+    const s1 = sum(g, { axes: space.map((_, i) => i + 2) }); // Σ g over space, [N, C]
+    const s2 = channelDot(g, normalised); // Σ g·x̂ over space, [N, C]
+    const { inverse, size } = groupScale(x, normalised, groups, eps);
+    const groupMean = (values: Sym): Sym =>
+      div(
+        sum(reshape(mul(values, scale), [n, groups, perGroup]), { axes: [2], keepDims: true }),
+        size,
+      );
+    // dx = (ĝ − mean ĝ − x̂·mean(ĝ·x̂))/σ with ĝ = g·scale: three coefficients per channel.
+    const perChannel = (values: Sym): Sym =>
+      reshape(expand(values, [n, groups, perGroup]), [n, c, ...space.map(() => 1)]);
+    const gain = mul(perChannel(inverse), reshape(scale, [1, c, ...space.map(() => 1)]));
+    const slope = perChannel(mul(groupMean(s2), inverse));
+    const offset = perChannel(mul(groupMean(s1), inverse));
+    return [
+      sub(sub(mul(g, gain), mul(normalised, slope)), offset),
+      sum(s2, { axes: [0] }),
+      sum(s1, { axes: [0] }),
+    ];
+  },
+  normalizeGroups: (g, y) => {
+    const { inputs: [x], attributes: { groups, eps } } = y; // prettier-ignore
+    const [n, c, ...space] = x.shape;
+    const grouped = (values: Sym): Sym =>
+      reshape(values, [n, groups, multiplyDims((c as number) / groups, ...space)]);
+    const { inverse } = groupScale(x, y, groups, eps);
+    const [own, out] = [grouped(g), grouped(y)];
+    const average = mean(own, { axes: [2], keepDims: true });
+    const along = mean(mul(own, out), { axes: [2], keepDims: true });
+    return [reshape(mul(inverse, sub(sub(own, average), mul(out, along))), x.shape)];
   },
   attention: (g, node) => {
     const [q, k, v, mask] = node.inputs;

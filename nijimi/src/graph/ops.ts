@@ -365,7 +365,7 @@ function addChannelBias(y: Sym, bias: Sym | undefined): Sym {
 
 /** Two-dimensional convolution: x [N, C, H, W], weight [O, C/groups, kh, kw], bias [O]. */
 export function conv2d(x: Sym, weight: Sym, bias?: Sym, options: Conv2dOptions = {}): Sym {
-  return addChannelBias(apply("conv", [x, weight], convGeometry(options)), bias);
+  return apply("conv", bias === undefined ? [x, weight] : [x, weight, bias], convGeometry(options));
 }
 
 /** Transposed convolution: x [N, C, H, W], weight [C, O/groups, kh, kw], bias [O]. */

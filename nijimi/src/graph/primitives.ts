@@ -96,7 +96,7 @@ export interface PrimitiveAttributes {
   scatterAdd: { readonly axis: number; readonly size: Dim }; // updates, indices → zeros with updates added: gather's transpose
   // linear
   matmul: None; // [..., M, K] × [..., K, N]
-  conv: ConvGeometry; // [N, C, H, W] × [O, C/groups, kh, kw]
+  conv: ConvGeometry; // [N, C, H, W] × [O, C/groups, kh, kw] (+ [O])
   convTranspose: ConvGeometry & { readonly outputPadding: readonly [Dim, Dim] }; // [N, C, H, W] × [C, O/groups, kh, kw]
   convWeightGradient: ConvGeometry & { readonly kernel: readonly [number, number] }; // x, dy → dw
   // networks
@@ -104,6 +104,7 @@ export interface PrimitiveAttributes {
   logSoftmax: { readonly axis: number };
   layerNorm: { readonly axes: number; readonly eps: number }; // over the last `axes` axes: x, scale, bias
   groupNorm: { readonly groups: number; readonly eps: number }; // x [N, C, ...], scale [C], bias [C]
+  normalizeGroups: { readonly groups: number; readonly eps: number }; // the same without scale and bias
   attention: { readonly scale: number }; // q [B, H, N, D], k [B, H, M, D], v [B, H, M, E] (, additive mask) → [B, H, N, E]
   resize: {
     readonly mode: "nearest" | "linear" | "cubic";

@@ -331,8 +331,8 @@ export const SHAPE_RULES = {
   },
   conv: (inputs, geometry) => {
     requireFloat("conv", inputs);
-    requireRank4("conv", inputs);
-    const [x, weight] = inputs;
+    const [x, weight, bias] = inputs;
+    requireRank4("conv", [x, weight]);
     const channels = multiplyDims(weight.shape[1], geometry.groups);
     const outputs = weight.shape[0];
     if (
@@ -344,6 +344,8 @@ export const SHAPE_RULES = {
         inputs,
         `[N, C, H, W] and [O, C/${geometry.groups}, kh, kw]: C = ${dimKey(channels)}, O a multiple of ${geometry.groups}`,
       );
+    if (bias !== undefined && !sameShape(bias.shape, [outputs]))
+      throw refuse("conv", inputs, `a bias of shape [${dimKey(outputs)}]`);
     const kernel = [weight.shape[2] as number, weight.shape[3] as number] as const;
     const spatial = convOutput(x, kernel, geometry);
     positiveDims("conv", inputs, spatial);
@@ -413,6 +415,13 @@ export const SHAPE_RULES = {
         `[N, C, …] with C a multiple of ${groups}, scale [C] and bias [C]`,
       );
     return { shape: x.shape, dtype: x.dtype };
+  },
+  normalizeGroups: (inputs, { groups }) => {
+    requireFloat("normalizeGroups", inputs);
+    const channels = inputs[0].shape[1];
+    if (typeof channels !== "number" || channels % groups !== 0)
+      throw refuse("normalizeGroups", inputs, `[N, C, …] with C a multiple of ${groups}`);
+    return { shape: inputs[0].shape, dtype: inputs[0].dtype };
   },
   attention: (inputs) => {
     requireFloat("attention", inputs);

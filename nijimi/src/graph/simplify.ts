@@ -1,10 +1,10 @@
 /**
  * Simplification of a graph, one walk from inputs to outputs: dead code is never reached, equal expressions
- * become one (hash-consing), small constants are folded, identities are removed, and an attention whose
- * probabilities are computed anyway (for its gradient) reuses them.
+ * become one (hash-consing), small constants are folded, identities are removed, and an attention or group
+ * norm whose inner value is computed anyway (for its gradient) reuses it.
  */
 import type { Tensor } from "../tensor/tensor.ts";
-import { attentionProbabilities } from "./decompose.ts";
+import { affineGroups, attentionProbabilities, normalisedGroups } from "./decompose.ts";
 import { dimKey, sameShape, showShape } from "./dim.ts";
 import { fold } from "./fold.ts";
 import { constant, matmul, mul } from "./ops.ts";
@@ -31,7 +31,7 @@ export function simplify(graph: Graph): Graph {
     name,
     value: rebuilt.get(value) as Sym,
   }));
-  return { inputs: graph.inputs, outputs: shareAttention(outputs, table) };
+  return { inputs: graph.inputs, outputs: shareInner(outputs, table) };
 }
 
 /** One symbol per expression. */
@@ -55,7 +55,10 @@ class Interner {
   /** The interned symbol equal to `sym`, whose inputs may not be interned; undefined when there is none. */
   find(sym: Sym): Sym | undefined {
     if (this.#ids.has(sym)) return sym;
-    const candidate = rewrite({ ...sym, inputs: sym.inputs.map((input) => this.find(input) ?? input) });
+    const candidate = rewrite({
+      ...sym,
+      inputs: sym.inputs.map((input) => this.find(input) ?? input),
+    });
     if (this.#ids.has(candidate)) return candidate;
     const inputs = candidate.inputs.map((input) => this.find(input));
     if (inputs.includes(undefined)) return undefined;
@@ -103,7 +106,9 @@ function rewrite(sym: Sym): Sym {
 function joinScales(sym: Sym): Sym | undefined {
   const outer = scaled(sym);
   const inner = outer && scaled(outer.x);
-  return outer && inner && sym.dtype === "float32" ? mul(inner.x, Math.fround(inner.factor * outer.factor)) : undefined;
+  return outer && inner && sym.dtype === "float32"
+    ? mul(inner.x, Math.fround(inner.factor * outer.factor))
+    : undefined;
 }
 
 /** x and the factor of a product of a tensor with a constant scalar. */
@@ -111,7 +116,9 @@ function scaled(sym: Sym): { readonly x: Sym; readonly factor: number } | undefi
   if (!isPrimitive(sym, "mul")) return undefined;
   const [a, b] = sym.inputs;
   const factorOf = (value: Sym): number | undefined =>
-    isPrimitive(value, "constant") && value.shape.length === 0 ? Number(value.attributes.value.data[0]) : undefined;
+    isPrimitive(value, "constant") && value.shape.length === 0
+      ? Number(value.attributes.value.data[0])
+      : undefined;
   const right = factorOf(b);
   if (right !== undefined) return { x: a, factor: right };
   const left = factorOf(a);
@@ -182,28 +189,42 @@ function keeps(operand: Sym, result: Sym): boolean {
   return showShape(operand.shape) === showShape(result.shape);
 }
 
-/** Writes an attention whose probabilities are in the graph (its gradient needs them) as their product with v. */
-function shareAttention(outputs: Graph["outputs"], table: Interner): Graph["outputs"] {
-  const replaced = new Map<Sym, Sym>();
-  let changed = false;
-  for (const sym of topologicalOrder(outputs.map(({ value }) => value))) {
-    const inputs = sym.inputs.map((input) => replaced.get(input) ?? input);
-    const current = inputs.every((input, i) => input === sym.inputs[i]) ? sym : { ...sym, inputs };
+/** Writes an attention or group norm whose inner value is in the graph anyway (its gradient needs it) with that value. */
+function shareInner(outputs: Graph["outputs"], table: Interner): Graph["outputs"] {
+  const inner = (sym: Sym): Sym | undefined => {
     if (isPrimitive(sym, "attention")) {
-      const [q, k, v, mask] = sym.inputs;
-      const probabilities = table.find(attentionProbabilities(q, k, mask, sym.attributes.scale));
-      if (probabilities !== undefined) {
-        replaced.set(
-          sym,
-          matmul(replaced.get(probabilities) ?? probabilities, replaced.get(v) ?? v),
-        );
-        changed = true;
-        continue;
-      }
+      const [q, k, , mask] = sym.inputs;
+      return table.find(attentionProbabilities(q, k, mask, sym.attributes.scale));
     }
-    replaced.set(sym, current);
+    return isPrimitive(sym, "groupNorm") ? table.find(normalisedGroups(sym)) : undefined;
+  };
+  const found = new Map<Sym, Sym>();
+  const dependencies = (sym: Sym): readonly Sym[] => {
+    const value = inner(sym);
+    if (value === undefined) return sym.inputs;
+    found.set(sym, value);
+    return [...sym.inputs, value];
+  };
+  const replaced = new Map<Sym, Sym>();
+  const now = (sym: Sym): Sym => replaced.get(sym) as Sym;
+  for (const sym of topologicalOrder(
+    outputs.map(({ value }) => value),
+    dependencies,
+  )) {
+    const value = found.get(sym);
+    const inputs = sym.inputs.map(now);
+    if (value === undefined)
+      replaced.set(
+        sym,
+        inputs.every((input, i) => input === sym.inputs[i]) ? sym : { ...sym, inputs },
+      );
+    else
+      replaced.set(
+        sym,
+        isPrimitive(sym, "attention")
+          ? matmul(now(value), inputs[2])
+          : affineGroups(now(value), inputs[1], inputs[2]),
+      );
   }
-  return changed
-    ? outputs.map(({ name, value }) => ({ name, value: replaced.get(value) as Sym }))
-    : outputs;
+  return outputs.map(({ name, value }) => ({ name, value: now(value) }));
 }

@@ -1,5 +1,5 @@
 /** Emission of matrix products, normalisation, attention and resizing. */
-import { isStatic, multiplyDims, sameDim } from "../../graph/dim.ts";
+import { isStatic, multiplyDims, sameDim, type Shape } from "../../graph/dim.ts";
 import { float32 } from "../../tensor/tensor.ts";
 import type { Emitter } from "../emitter.ts";
 import type { EmitRule } from "./rule.ts";
@@ -10,6 +10,7 @@ type Network =
   | "logSoftmax"
   | "layerNorm"
   | "groupNorm"
+  | "normalizeGroups"
   | "attention"
   | "resize";
 
@@ -27,6 +28,25 @@ function perChannel(emit: Emitter, vector: string, channels: number, spatial: nu
   ]);
 }
 
+/** Instance normalisation of [N, G, C/G·space]: the fused operator nearest to a group norm. */
+function normalizeGroups(
+  emit: Emitter,
+  shape: Shape,
+  { groups, eps }: { readonly groups: number; readonly eps: number },
+  x: string,
+): string {
+  const grouped = emit.node("Reshape", [x, emit.ints([0, groups, -1])]);
+  const ones = emit.constant(float32([groups], new Float32Array(groups).fill(1)));
+  const zeros = emit.constant(float32([groups], new Float32Array(groups)));
+  const normalised = emit.node("InstanceNormalization", [grouped, ones, zeros], {
+    epsilon: { f: eps },
+  });
+  return emit.node("Reshape", [
+    normalised,
+    isStatic(shape) ? emit.ints(shape) : emit.node("Shape", [x]),
+  ]);
+}
+
 export const NETWORK = {
   matmul: (emit, _, inputs) => emit.node("MatMul", inputs),
   softmax: (emit, { attributes: { axis } }, [x]) =>
@@ -38,25 +58,18 @@ export const NETWORK = {
       axis: { i: shape.length - axes },
       epsilon: { f: eps },
     }),
-  groupNorm: (emit, { attributes: { groups, eps }, shape }, [x, scale, bias]) => {
-    // Instance normalisation of [N, G, C/G·space], then the channels' own scale and bias.
+  groupNorm: (emit, node, [x, scale, bias]) => {
+    const { shape, attributes } = node;
     const channels = shape[1] as number;
-    const grouped = emit.node("Reshape", [x, emit.ints([0, groups, -1])]);
-    const ones = emit.constant(float32([groups], new Float32Array(groups).fill(1)));
-    const zeros = emit.constant(float32([groups], new Float32Array(groups)));
-    const normalised = emit.node("InstanceNormalization", [grouped, ones, zeros], {
-      epsilon: { f: eps },
-    });
-    const restored = emit.node("Reshape", [
-      normalised,
-      isStatic(shape) ? emit.ints(shape) : emit.node("Shape", [x]),
-    ]);
+    const normalised = normalizeGroups(emit, shape, attributes, x);
     const scaled = emit.node("Mul", [
-      restored,
+      normalised,
       perChannel(emit, scale, channels, shape.length - 2),
     ]);
     return emit.node("Add", [scaled, perChannel(emit, bias, channels, shape.length - 2)]);
   },
+  normalizeGroups: (emit, { shape, attributes }, [x]) =>
+    normalizeGroups(emit, shape, attributes, x),
   attention: (emit, { attributes: { scale } }, [q, k, v, mask]) => {
     const turned = emit.node("Transpose", [k], { perm: { ints: [0, 1, 3, 2] } });
     const scores = emit.node("MatMul", [emit.node("Mul", [q, emit.scalar(scale)]), turned]);
