@@ -18,7 +18,7 @@ import { priorLogDensity, subVpSde, veSde, vpSde } from "./sde.ts";
 import { makeSigmas, resolveSigmaSchedule, SIGMA_SCHEDULES } from "./sigma-schedules.ts";
 import { ALIGN_YOUR_STEPS_ROUNDED, ALIGN_YOUR_STEPS_TABLES } from "./sigmas-align-your-steps.ts";
 import { betaTimestepSigmas } from "./sigmas-beta.ts";
-import { geometricSigmas } from "./sigmas-geometric.ts";
+import { geometricLevelCount, geometricSigmas } from "./sigmas-geometric.ts";
 import { karrasSigmas } from "./sigmas-karras.ts";
 import { linearQuadraticSigmas } from "./sigmas-linear-quadratic.ts";
 import { ddimTimesteps, spacedTimesteps } from "./timestep-spacing.ts";
@@ -260,6 +260,11 @@ describe("noise levels", () => {
     const sigmas = geometricSigmas(10, { sigmaMin: 0.01, sigmaMax: 1 });
     expect(sigmas[0]).toBeCloseTo(1, 12);
     expect(sigmas[1] / sigmas[0]).toBeCloseTo(sigmas[9] / sigmas[8], 12);
+    // The authors of NCSNv2 took 232 levels from 50 for CIFAR-10 and 500 from 90 for CelebA.
+    const count = (size: number, sigmaMax: number) =>
+      geometricLevelCount(3 * size * size, { sigmaMin: 0.01, sigmaMax });
+    expect(Math.abs(count(32, 50) / 232 - 1)).toBeLessThan(0.06);
+    expect(Math.abs(count(64, 90) / 500 - 1)).toBeLessThan(0.06);
   });
 });
 
