@@ -4,12 +4,10 @@
  */
 import {
   alphaSigmaOfLogSnr,
-  ancestralStep,
   ddimTimesteps,
   diffusionTables,
   exponentialSigmas,
   karrasSigmas,
-  levelOf,
   logSnrCurve,
   type LogSnrCurveName,
   logSnrPosterior,
@@ -39,7 +37,6 @@ type Run = (c: Case) => Comparison[];
 const RUNS: Readonly<Record<string, Run>> = {
   "k_diffusion.sampling.get_sigmas_*": kDiffusionSigmas,
   "get_sigmas_*": kDiffusionSigmas,
-  get_ancestral_step: ancestralSteps,
   "DDPM eq. 6-7; the clipped log variance replaces t=0 by t=1's": openAiTables,
   "GaussianDiffusion.__init__": openAiTables,
   "Improved DDPM sec. 4: section of size s with c steps takes start+round(k*(s-1)/(c-1)) (round half to even)":
@@ -98,16 +95,6 @@ function kDiffusionSigmas(c: Case): Comparison[] {
       default:
         throw new Error(`unknown sigma schedule ${name}`);
     }
-  });
-}
-
-/** `ancestral_10.0_5.0_eta0.5`: from, to, eta → sigma_down, sigma_up. */
-function ancestralSteps(c: Case): Comparison[] {
-  const compare = namedComparer(c);
-  return Object.keys(c.tensors()).flatMap((name) => {
-    const [from, to, eta] = name.match(/[\d.]+/g)!.map(Number);
-    const { down, up } = ancestralStep("ve", levelOf("ve", from), levelOf("ve", to), eta);
-    return compare(name, [down.sigma, up]);
   });
 }
 
