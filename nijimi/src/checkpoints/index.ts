@@ -14,6 +14,7 @@ export { FAMILIES } from "./layouts/families.ts";
 export type { Family, Support } from "./layouts/families.ts";
 export * from "./layouts/load.ts";
 export { parseNpy } from "./numpy/npy.ts";
+export { writeNpz } from "./numpy/write-npz.ts";
 export * from "./open-checkpoint.ts";
 export * from "./safetensors.ts";
 export * from "./save-folder.ts";
