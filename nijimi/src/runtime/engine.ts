@@ -1,17 +1,81 @@
-/** What `compile` needs from ONNX Runtime, whichever build of it is present. */
+/** What sessions need from ONNX Runtime, whichever build of it is present. */
 import type * as ort from "onnxruntime-common";
-
-/** A loaded ONNX Runtime. `node.ts` and `web.ts` each provide one, chosen by the package's "#runtime" import. */
-export interface Engine {
-  readonly name: "onnxruntime-node" | "onnxruntime-web";
-  readonly InferenceSession: ort.InferenceSessionFactory;
-  readonly Tensor: typeof ort.Tensor;
-  /** Devices that can be asked for, the default first. */
-  readonly devices: readonly Device[];
-  /** The execution provider that ONNX Runtime knows a device by. */
-  providerOf(device: Device): string;
-}
+import type { Tensor } from "../tensor/tensor.ts";
 
 /** Where a graph runs. `wasm` is the portable CPU engine of onnxruntime-web. */
 export const DEVICES = ["cpu", "webgpu", "cuda", "coreml", "dml", "wasm"] as const;
 export type Device = (typeof DEVICES)[number];
+
+/** A model ready for the engine: its protobuf, and the weights in memory that are handed over beside it. */
+export interface SerialisedModel {
+  readonly bytes: Uint8Array;
+  readonly weights: readonly { readonly path: string; readonly data: Uint8Array }[];
+}
+
+/** How a session is made; plain data, so that it can cross to a worker. */
+export interface SessionSettings {
+  readonly device: Device;
+  readonly threads?: number;
+  readonly weightsFolder?: string;
+  readonly optimization: "disabled" | "basic" | "extended" | "all";
+  readonly frugal: boolean;
+  readonly config: Readonly<Record<string, string>>;
+  /** Folder of optimised graphs; none when absent. */
+  readonly cacheFolder?: string;
+}
+
+/** A loaded model. Dispose it to give its memory back. */
+export interface Session {
+  /** @param outputs names of the wanted outputs @default all */
+  run(
+    feeds: Readonly<Record<string, Tensor>>,
+    outputs?: readonly string[],
+  ): Promise<Record<string, Tensor>>;
+  dispose(): Promise<void>;
+}
+
+/** A loaded ONNX Runtime. `node.ts` and `web.ts` each provide one, chosen by the package's "#runtime" import. */
+export interface Engine {
+  readonly name: "onnxruntime-node" | "onnxruntime-web";
+  readonly Tensor: typeof ort.Tensor;
+  /** Devices that can be asked for, the default first. */
+  readonly devices: readonly Device[];
+  load(model: SerialisedModel, settings: SessionSettings): Promise<ort.InferenceSession>;
+  /** A session in a thread of its own; absent where the platform has none. */
+  readonly startWorker?: (model: SerialisedModel, settings: SessionSettings) => Promise<Session>;
+}
+
+/** The engine's own options for a session. */
+export function engineOptions(
+  { weights }: Pick<SerialisedModel, "weights">,
+  { threads, weightsFolder, optimization, frugal, config }: SessionSettings,
+  provider: string,
+): ort.InferenceSession.SessionOptions {
+  const entries = {
+    ...config,
+    ...(weightsFolder === undefined
+      ? {}
+      : { "session.model_external_initializers_file_folder_path": weightsFolder }),
+  };
+  return {
+    executionProviders: [provider],
+    graphOptimizationLevel: optimization,
+    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    ...(frugal ? { enableCpuMemArena: false, enableMemPattern: false } : {}),
+    ...(weights.length === 0 ? {} : { externalData: [...weights] }),
+    logSeverityLevel: 4,
+    extra: nested(entries),
+  };
+}
+
+/** ONNX Runtime's JavaScript takes configuration entries as nested records split at the dots. */
+function nested(entries: Readonly<Record<string, string>>): Record<string, unknown> {
+  const root: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(entries)) {
+    const path = key.split(".");
+    let at = root;
+    for (const step of path.slice(0, -1)) at = (at[step] ??= {}) as Record<string, unknown>;
+    at[path[path.length - 1]] = value;
+  }
+  return root;
+}

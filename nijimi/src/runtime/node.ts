@@ -2,14 +2,17 @@
  * ONNX Runtime in Node: the native engine where the optional package onnxruntime-node is installed,
  * onnxruntime-web's WASM otherwise.
  */
-import type { Device, Engine } from "./engine.ts";
+import type { Engine } from "./engine.ts";
+import { engineOptions } from "./engine.ts";
+import { loadThroughCache } from "./node-cache.ts";
+import { startWorkerSession } from "./node-worker-session.ts";
 import { loadWebEngine } from "./web.ts";
 
 let loaded: Promise<Engine> | undefined;
 
 /** The engine of this process; loaded when first asked for. */
 export function loadEngine(): Promise<Engine> {
-  loaded ??= loadNative().catch((cause: unknown) => {
+  loaded ??= loadNative().catch(async (cause: unknown) => {
     process.emitWarning(
       "onnxruntime-node is not installed, so networks run on WASM, which is several times slower. Add the native engine with: npm install onnxruntime-node",
       {
@@ -17,7 +20,7 @@ export function loadEngine(): Promise<Engine> {
         detail: cause instanceof Error ? cause.message : String(cause),
       },
     );
-    return loadWebEngine();
+    return { ...(await loadWebEngine()), startWorker: startWorkerSession };
   });
   return loaded;
 }
@@ -31,9 +34,21 @@ async function loadNative(): Promise<Engine> {
   );
   return {
     name: "onnxruntime-node",
-    InferenceSession: ort.InferenceSession,
     Tensor: ort.Tensor,
     devices,
-    providerOf: (device: Device) => device,
+    load(model, settings) {
+      const options = engineOptions(model, settings, settings.device);
+      const { cacheFolder } = settings;
+      if (cacheFolder === undefined) return ort.InferenceSession.create(model.bytes, options);
+      return loadThroughCache(
+        ort.InferenceSession,
+        model,
+        settings,
+        options,
+        cacheFolder,
+        ort.env.versions.node ?? ort.env.versions.common,
+      );
+    },
+    startWorker: startWorkerSession,
   };
 }

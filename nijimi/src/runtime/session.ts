@@ -9,7 +9,14 @@ import { isExternal, type OnnxModel } from "../onnx/model.ts";
 import { encodeModel, rawBytes } from "../onnx/protobuf.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
-import { type Device, DEVICES, type Engine } from "./engine.ts";
+import {
+  type Device,
+  DEVICES,
+  type Engine,
+  type SerialisedModel,
+  type Session,
+  type SessionSettings,
+} from "./engine.ts";
 
 /** Options of a session. */
 export interface SessionOptions {
@@ -21,55 +28,85 @@ export interface SessionOptions {
   readonly weightsFolder?: string;
   /** How much the runtime optimises. @default "all" */
   readonly optimization?: "disabled" | "basic" | "extended" | "all";
-  /** Raw session configuration entries of ONNX Runtime, e.g. `{"session.use_env_allocators": "1"}`. */
+  /** Give memory back between runs instead of keeping it for the next: slower, smaller. @default false */
+  readonly frugal?: boolean;
+  /** Keep the thread free: run in a worker (Node). @default false */
+  readonly worker?: boolean;
+  /** Folder in which optimised graphs are kept (Node). @default none */
+  readonly cacheFolder?: string;
+  /** Raw session configuration entries of ONNX Runtime, e.g. `{"session.intra_op.allow_spinning": "0"}`. */
   readonly config?: Readonly<Record<string, string>>;
 }
 
-/** A loaded model. Dispose it to give its memory back. */
-export interface Session {
-  run(
-    feeds: Readonly<Record<string, Tensor>>,
-    outputs?: readonly string[],
-  ): Promise<Record<string, Tensor>>;
-  dispose(): Promise<void>;
-}
-
+const KNOWN_OPTIONS = [
+  "device",
+  "threads",
+  "weightsFolder",
+  "optimization",
+  "frugal",
+  "worker",
+  "cacheFolder",
+  "config",
+  "parameters",
+];
+const OPTIMIZATIONS = ["disabled", "basic", "extended", "all"] as const;
 /** Weights above this size are handed over beside the model instead of inside it. */
 const LARGEST_INLINE = 1024;
 
 /**
  * Loads a model.
  *
- * @throws NijimiError `device` when the device is not present, `runtime` when the engine refuses the model
+ * @throws NijimiError `device` when the device is not present, `option` for unknown options, `runtime` when the engine
+ * refuses the model, `memory` when it does not fit
  */
 export async function createSession(
   model: OnnxModel,
   options: SessionOptions = {},
 ): Promise<Session> {
+  checkOptions(options);
   const engine = await loadEngine();
-  const device = chooseDevice(engine, options.device);
-  const { slim, weights } = separateWeights(model);
-  const folder = options.weightsFolder;
-  const configuration = {
-    ...options.config,
-    ...(folder === undefined
-      ? {}
-      : { "session.model_external_initializers_file_folder_path": folder }),
+  const settings: SessionSettings = {
+    device: chooseDevice(engine, options.device),
+    threads: options.threads,
+    weightsFolder: options.weightsFolder,
+    optimization: options.optimization ?? "all",
+    frugal: options.frugal ?? false,
+    config: options.config ?? {},
+    cacheFolder: options.cacheFolder,
   };
-  const sessionOptions: ort.InferenceSession.SessionOptions = {
-    executionProviders: [engine.providerOf(device)],
-    graphOptimizationLevel: options.optimization ?? "all",
-    ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
-    ...(weights.length === 0 ? {} : { externalData: weights }),
-    logSeverityLevel: 3,
-    extra: nestedConfig(configuration),
-  };
-  const session = await attempt("loading a graph", () =>
-    engine.InferenceSession.create(encodeModel(slim), sessionOptions),
-  );
+  const serialised = serialise(model);
+  if (options.worker !== true) return guarded(await openSession(engine, serialised, settings));
+  if (engine.startWorker === undefined)
+    throw new NijimiError(
+      "unsupported",
+      "Sessions start no worker of their own in a browser; call compile() inside a worker of the page.",
+    );
+  return guarded(await engine.startWorker(serialised, settings));
+}
+
+/** A session in this thread. */
+export async function openSession(
+  engine: Engine,
+  model: SerialisedModel,
+  settings: SessionSettings,
+): Promise<Session> {
+  const session = await attempt("loading a graph", () => engine.load(model, settings));
   return {
     run: (feeds, outputs) => runSession(engine, session, feeds, outputs),
     dispose: () => session.release(),
+  };
+}
+
+/** Disposes once, and refuses to run afterwards. */
+function guarded(session: Session): Session {
+  let disposed: Promise<void> | undefined;
+  return {
+    async run(feeds, outputs) {
+      if (disposed !== undefined)
+        throw new NijimiError("runtime", "This session was disposed; compile again.");
+      return session.run(feeds, outputs);
+    },
+    dispose: () => (disposed ??= session.dispose()),
   };
 }
 
@@ -78,10 +115,22 @@ export async function listDevices(): Promise<readonly Device[]> {
   return (await loadEngine()).devices;
 }
 
+function checkOptions(options: SessionOptions): void {
+  for (const key of Object.keys(options))
+    if (!KNOWN_OPTIONS.includes(key)) throw unknownName("session option", key, KNOWN_OPTIONS);
+  const { optimization, threads, device } = options;
+  if (optimization !== undefined && !OPTIMIZATIONS.includes(optimization))
+    throw unknownName("optimization", optimization, OPTIMIZATIONS);
+  if (device !== undefined && !DEVICES.includes(device))
+    throw unknownName("device", device, DEVICES);
+  if (threads !== undefined && (!Number.isInteger(threads) || threads < 1))
+    throw new NijimiError("option", `threads: got ${threads}; expected a whole number ≥ 1.`);
+}
+
 function chooseDevice(engine: Engine, wanted: Device | undefined): Device {
   if (wanted === undefined) return engine.devices[0];
-  if (!DEVICES.includes(wanted)) throw unknownName("device", wanted, DEVICES);
-  const present = wanted === "cpu" || engine.devices.includes(wanted);
+  const present =
+    engine.devices.includes(wanted) || (wanted === "cpu" && engine.devices.includes("wasm"));
   if (!present)
     throw new NijimiError(
       "device",
@@ -90,23 +139,8 @@ function chooseDevice(engine: Engine, wanted: Device | undefined): Device {
   return wanted;
 }
 
-/** ONNX Runtime's JavaScript takes configuration entries as nested records split at the dots. */
-function nestedConfig(entries: Readonly<Record<string, string>>): Record<string, unknown> {
-  const nested: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(entries)) {
-    const path = key.split(".");
-    let at = nested;
-    for (const step of path.slice(0, -1)) at = (at[step] ??= {}) as Record<string, unknown>;
-    at[path[path.length - 1]] = value;
-  }
-  return nested;
-}
-
 /** Moves large weights in memory out of the protobuf, so that they are neither copied nor bound by its 2 GB. */
-function separateWeights(model: OnnxModel): {
-  slim: OnnxModel;
-  weights: ort.InferenceSession.SessionOptions["externalData"] & object;
-} {
+function serialise(model: OnnxModel): SerialisedModel {
   const weights: { path: string; data: Uint8Array }[] = [];
   const initializers = model.graph.initializers.map((initializer) => {
     const { name, value } = initializer;
@@ -125,7 +159,7 @@ function separateWeights(model: OnnxModel): {
       },
     };
   });
-  return { slim: { ...model, graph: { ...model.graph, initializers } }, weights };
+  return { bytes: encodeModel({ ...model, graph: { ...model.graph, initializers } }), weights };
 }
 
 async function runSession(
@@ -164,9 +198,10 @@ async function attempt<T>(what: string, action: () => Promise<T>): Promise<T> {
     return await action();
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
-    const outOfMemory = /bad_alloc|out of memory|Failed to allocate|Array buffer allocation/i.test(
-      message,
-    );
+    const outOfMemory =
+      /bad_alloc|out of memory|Failed to allocate|Array buffer allocation|memory access out of bounds/i.test(
+        message,
+      );
     throw new NijimiError(
       outOfMemory ? "memory" : "runtime",
       `ONNX Runtime failed ${what}: ${message}`,

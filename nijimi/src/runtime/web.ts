@@ -1,5 +1,6 @@
 /** ONNX Runtime in the browser, and in Node where the native engine is absent. */
 import type { Engine } from "./engine.ts";
+import { engineOptions } from "./engine.ts";
 
 let loaded: Promise<Engine> | undefined;
 
@@ -11,14 +12,16 @@ export function loadEngine(): Promise<Engine> {
 
 /** onnxruntime-web: WASM everywhere, WebGPU where the platform has it. */
 export async function loadWebEngine(): Promise<Engine> {
+  const ort = await import("onnxruntime-web");
   const gpu = typeof navigator !== "undefined" && "gpu" in navigator;
-  // The default build's older WebGPU kernels compute some convolutions and poolings wrongly.
-  const ort = await (gpu ? import("onnxruntime-web/webgpu") : import("onnxruntime-web"));
   return {
     name: "onnxruntime-web",
-    InferenceSession: ort.InferenceSession,
     Tensor: ort.Tensor,
     devices: gpu ? ["wasm", "webgpu"] : ["wasm"],
-    providerOf: (device) => (device === "cpu" ? "wasm" : device),
+    load: (model, settings) =>
+      ort.InferenceSession.create(
+        model.bytes,
+        engineOptions(model, settings, settings.device === "cpu" ? "wasm" : settings.device),
+      ),
   };
 }
