@@ -25,5 +25,5 @@ export function caseFiles(...names: readonly string[]): Uint8Array[] {
 
 /** Words of a dictionary. Characters up to U+00FF are bytes. */
 export function words(...texts: readonly string[]): Uint8Array[] {
-  return texts.map((text) => Uint8Array.from(text, (character) => character.charCodeAt(0)));
+  return texts.map((text) => new Uint8Array(Buffer.from(text, "latin1")));
 }

@@ -1,5 +1,5 @@
 /** Readers of checkpoints: every format is opened and its tensors are read. */
-import { zipSync } from "fflate";
+import { unzipSync, zipSync } from "fflate";
 import { float32, tensor } from "nijimi/tensor";
 import {
   bytesSource,
@@ -84,24 +84,46 @@ const ZIP_WORDS = words(
   "\x01\x00\x1c\x00",
 );
 
+const TORCH_FILES = caseFiles(
+  "badinput/ckpt_ok.ckpt",
+  "badinput_more/ckpt_zip_slip_parent.ckpt",
+  "badinput_more/ckpt_big_endian.ckpt",
+  "badinput_more/ckpt_lightning_class_key.ckpt",
+  "checkpoints/deflated.ckpt",
+  "checkpoints/torchscript.pt",
+  "checkpoints/types.pt",
+  "pipelines/sd1/odd_tensors_zip.pt",
+  "pipelines/sd1/embeddings/fx-style_ldm_parameterdict.pt",
+);
+
+/** Damage to the container. */
 const torchZip: Target = {
   name: "torch-zip",
-  share: 45,
-  material: async () => ({
-    seeds: caseFiles(
-      "badinput/ckpt_ok.ckpt",
-      "badinput_more/ckpt_zip_slip_parent.ckpt",
-      "badinput_more/ckpt_big_endian.ckpt",
-      "badinput_more/ckpt_lightning_class_key.ckpt",
-      "checkpoints/deflated.ckpt",
-      "checkpoints/torchscript.pt",
-      "checkpoints/types.pt",
-      "pipelines/sd1/odd_tensors_zip.pt",
-      "pipelines/sd1/embeddings/fx-style_ldm_parameterdict.pt",
-    ),
-    dictionary: ZIP_WORDS,
-  }),
+  share: 25,
+  material: async () => ({ seeds: TORCH_FILES, dictionary: ZIP_WORDS }),
   run: (bytes, random) => readCheckpoint(bytes, "x.ckpt", random.oneIn(4)),
+};
+
+/** Damage to the pickle inside a container that is whole. */
+const torchPickle: Target = {
+  name: "torch-pickle",
+  share: 40,
+  material: async () => ({
+    seeds: TORCH_FILES.map((file) => {
+      const members = Object.entries(unzipSync(file));
+      return members.find(([name]) => name.endsWith("/data.pkl"))![1];
+    }),
+    dictionary: PICKLE_WORDS,
+  }),
+  repair: (bytes, random) => {
+    const storages = Array.from({ length: 12 }, (_, i) => [`a/data/${i}`, new Uint8Array(384)]);
+    const extra = random.oneIn(2) ? [["a/constants.pkl", new Uint8Array(0)]] : [];
+    return zipSync(
+      { "a/data.pkl": bytes, ...Object.fromEntries([...storages, ...extra]) },
+      { level: 0 },
+    );
+  },
+  run: (bytes) => readCheckpoint(bytes, "x.pt", false),
 };
 
 const npz: Target = {
@@ -159,9 +181,10 @@ const PICKLE_WORDS = words(
   ".",
 );
 
+/** Pickles without a container, and torch's legacy format, which is several in a row. */
 const pickle: Target = {
   name: "pickle",
-  share: 40,
+  share: 25,
   material: async () => ({
     seeds: [
       ...caseFiles(
@@ -239,4 +262,12 @@ const npy: Target = {
   run: async (bytes) => void parseNpy(bytes),
 };
 
-export const checkpointTargets: readonly Target[] = [safetensors, torchZip, npz, pickle, gguf, npy];
+export const checkpointTargets: readonly Target[] = [
+  safetensors,
+  torchZip,
+  torchPickle,
+  npz,
+  pickle,
+  gguf,
+  npy,
+];

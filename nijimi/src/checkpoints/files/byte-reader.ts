@@ -8,6 +8,11 @@ import type { ByteSource } from "./byte-source.ts";
 /** Longest integer accepted, in bytes: arbitrary precision is not what weights are made of. */
 const MAX_INTEGER_BYTES = 1024;
 
+/** Up to this length, ASCII is decoded by hand. */
+const SHORT_TEXT = 32;
+/** Arguments of one call of String.fromCharCode. */
+const LATIN1_CHUNK = 4096;
+
 /** The bytes end too early: the file is cut short, or more of it has to be read. */
 export class EndOfBytes extends NijimiError {}
 
@@ -26,6 +31,8 @@ export interface ByteReader {
   /** The next bytes, sharing memory. */
   take(length: number): Uint8Array;
   text(length: number): string;
+  /** Text where the next bytes are UTF-8, else the bytes themselves. */
+  textOrBytes(length: number): string | Uint8Array;
   /** Latin-1 text up to the next line feed, which is skipped. */
   line(): string;
 }
@@ -51,16 +58,21 @@ export function byteReader(bytes: Uint8Array, start: number, name: string): Byte
     return at - length;
   }
 
-  function decode(encoded: Uint8Array): string {
+  function decode(encoded: Uint8Array): string | undefined {
+    // Most strings are short names, for which a decoder costs more than it does.
+    if (encoded.length <= SHORT_TEXT && encoded.every((byte) => byte < 0x80))
+      return latin1(encoded);
     try {
       return utf8.decode(encoded);
-    } catch (cause) {
-      throw new NijimiError(
-        "format",
-        `${name} has a string that is not UTF-8, before byte ${at}.`,
-        { cause },
-      );
+    } catch {
+      return undefined;
     }
+  }
+
+  function text(length: number): string {
+    const decoded = decode(take(length));
+    if (decoded !== undefined) return decoded;
+    throw new NijimiError("format", `${name} has a string that is not UTF-8, before byte ${at}.`);
   }
 
   const take = (length: number): Uint8Array => {
@@ -92,7 +104,11 @@ export function byteReader(bytes: Uint8Array, start: number, name: string): Byte
     },
     require,
     take,
-    text: (length) => decode(take(length)),
+    text,
+    textOrBytes: (length) => {
+      const encoded = take(length);
+      return decode(encoded) ?? encoded;
+    },
     line: () => {
       const end = bytes.indexOf(0x0a, at);
       if (end < 0)
@@ -109,7 +125,8 @@ export function byteReader(bytes: Uint8Array, start: number, name: string): Byte
 
 function latin1(bytes: Uint8Array): string {
   let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
+  for (let at = 0; at < bytes.length; at += LATIN1_CHUNK)
+    text += String.fromCharCode(...bytes.subarray(at, at + LATIN1_CHUNK));
   return text;
 }
 

@@ -67,6 +67,7 @@ function typeOf({ type }: GgufTensor, where: string): PlainType | BlockType {
 }
 
 function bytesOf({ sizes }: GgufTensor, type: PlainType | BlockType, where: string): number {
+  if (!sizes.every(Number.isSafeInteger)) throw damagedGguf(where, `its sizes are [${sizes}]`);
   const elements = sizeOf(sizes);
   if ("dtype" in type) return elements * bytesPerElement(type.dtype);
   if ((sizes[0] ?? 1) % type.elements !== 0)

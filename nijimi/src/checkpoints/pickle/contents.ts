@@ -23,7 +23,9 @@ export interface PickleContents {
 const MAX_DEPTH = 100;
 /** Nodes of the tree: shared containers count as often as they are met. */
 const MAX_NODES = 5_000_000;
-const MAX_TENSORS = 200_000;
+/** Values with a name of their own, and the characters of their names together. */
+const MAX_NAMES = 100_000;
+const MAX_NAME_CHARACTERS = 2 ** 24;
 
 /**
  * Collects the tensors of a pickled value.
@@ -36,6 +38,8 @@ export function collectContents(value: PickleValue, name: string): PickleContent
   const plain = plainValues();
   const tensors = new Map<string, TensorRef | ArrayRef>();
   const metadata = Object.create(null) as Record<string, MetadataValue>;
+  let names = 0;
+  let characters = 0;
 
   function visit(node: PickleValue, path: string): void {
     if (isKind(node, "tensor") || isKind(node, "array")) return addTensor(path, node);
@@ -44,15 +48,25 @@ export function collectContents(value: PickleValue, name: string): PickleContent
   }
 
   function addTensor(path: string, node: TensorRef | ArrayRef): void {
-    if (tensors.has(path)) throw ambiguous(name, path);
-    if (tensors.size >= MAX_TENSORS)
-      throw new NijimiError("format", `${name} has more than ${MAX_TENSORS} tensors.`);
+    checkName(path, tensors.has(path));
     tensors.set(path, node);
   }
 
   function addMetadata(path: string, found: MetadataValue): void {
-    if (path in metadata) throw ambiguous(name, path);
+    checkName(path, path in metadata);
     metadata[path] = found;
+  }
+
+  function checkName(path: string, taken: boolean): void {
+    names++;
+    characters += path.length;
+    if (names > MAX_NAMES || characters > MAX_NAME_CHARACTERS)
+      throw new NijimiError("format", `${name} has more names than any checkpoint needs.`);
+    if (taken)
+      throw new NijimiError(
+        "format",
+        `${name} has two values that are both called ${JSON.stringify(path)}.`,
+      );
   }
 
   if (survey.holdsTensors(value)) visit(value, "");
@@ -60,13 +74,6 @@ export function collectContents(value: PickleValue, name: string): PickleContent
     for (const [key, child] of children(value)) addMetadata(key, plain(child));
   else addMetadata(ROOT_NAME, plain(value));
   return { tensors, metadata };
-}
-
-function ambiguous(name: string, path: string): NijimiError {
-  return new NijimiError(
-    "format",
-    `${name} has two values that are both called ${JSON.stringify(path)}.`,
-  );
 }
 
 /** Children of a container with their names; nothing for what is not a container. */
@@ -91,6 +98,13 @@ function* objectChildren({
     } else yield* children(state);
   yield* children(entries);
   yield* children(items);
+}
+
+/** Children without their names, for the survey: there may be very many. */
+function childValues(node: PickleValue): Iterable<PickleValue> {
+  if (node instanceof Map) return node.values();
+  if (!isKind(node, "object")) return itemsOf(node);
+  return [...objectChildren(node)].map(([, child]) => child);
 }
 
 function itemsOf(node: PickleValue): readonly PickleValue[] {
@@ -129,7 +143,7 @@ function surveyTree(root: PickleValue, name: string): Survey {
     open.add(node);
     let nodes = 1;
     let tensors = false;
-    for (const [, child] of children(node)) {
+    for (const child of childValues(node)) {
       const below = measure(child, depth + 1);
       nodes += below.nodes;
       tensors ||= below.tensors;

@@ -43,8 +43,8 @@ const CONSTANTS: Readonly<Record<string, Operation>> = {
 
 const STRINGS: Readonly<Record<string, Operation>> = {
   S: (m) => m.push(parseQuoted(m.reader.line(), m.damaged)), // STRING
-  T: ({ push, reader }) => push(textOrBytes(reader.take(reader.unsigned(4)))), // BINSTRING
-  U: ({ push, reader }) => push(textOrBytes(reader.take(reader.unsigned(1)))), // SHORT_BINSTRING
+  T: ({ push, reader }) => push(reader.textOrBytes(reader.unsigned(4))), // BINSTRING
+  U: ({ push, reader }) => push(reader.textOrBytes(reader.unsigned(1))), // SHORT_BINSTRING
   B: ({ push, reader }) => push(reader.take(reader.unsigned(4))), // BINBYTES
   C: ({ push, reader }) => push(reader.take(reader.unsigned(1))), // SHORT_BINBYTES
   "\x8e": ({ push, reader }) => push(reader.take(reader.unsigned(8))), // BINBYTES8
@@ -56,14 +56,14 @@ const STRINGS: Readonly<Record<string, Operation>> = {
 };
 
 const CONTAINERS: Readonly<Record<string, Operation>> = {
-  "]": ({ push }) => push([]), // EMPTY_LIST
-  l: ({ push, popToMark }) => push(popToMark()), // LIST
+  "]": ({ make }) => make([]), // EMPTY_LIST
+  l: ({ make, popToMark }) => make(popToMark()), // LIST
   a: (m) => append(m, [m.pop()]), // APPEND
   e: (m) => append(m, m.popToMark()), // APPENDS
-  "}": ({ push }) => push(new Map()), // EMPTY_DICT
+  "}": ({ make }) => make(new Map()), // EMPTY_DICT
   d: (m) => {
     const items = m.popToMark(); // DICT
-    m.push(new Map());
+    m.make(new Map());
     setItems(m, items);
   },
   s: (m) => {
@@ -71,14 +71,14 @@ const CONTAINERS: Readonly<Record<string, Operation>> = {
     setItems(m, [m.pop(), value]);
   },
   u: (m) => setItems(m, m.popToMark()), // SETITEMS
-  ")": ({ push }) => push(tuple([])), // EMPTY_TUPLE
-  t: ({ push, popToMark }) => push(tuple(popToMark())), // TUPLE
-  "\x85": (m) => m.push(tuple(popMany(m, 1))), // TUPLE1
-  "\x86": (m) => m.push(tuple(popMany(m, 2))), // TUPLE2
-  "\x87": (m) => m.push(tuple(popMany(m, 3))), // TUPLE3
-  "\x8f": ({ push }) => push({ kind: "set", items: [] }), // EMPTY_SET
+  ")": ({ push }) => push(EMPTY_TUPLE), // EMPTY_TUPLE
+  t: ({ make, popToMark }) => make(tuple(popToMark())), // TUPLE
+  "\x85": (m) => m.make(tuple(popMany(m, 1))), // TUPLE1
+  "\x86": (m) => m.make(tuple(popMany(m, 2))), // TUPLE2
+  "\x87": (m) => m.make(tuple(popMany(m, 3))), // TUPLE3
+  "\x8f": ({ make }) => make({ kind: "set", items: [] }), // EMPTY_SET
   "\x90": (m) => append(m, m.popToMark()), // ADDITEMS
-  "\x91": ({ push, popToMark }) => push({ kind: "set", items: popToMark() }), // FROZENSET
+  "\x91": ({ make, popToMark }) => make({ kind: "set", items: popToMark() }), // FROZENSET
 };
 
 const STACK: Readonly<Record<string, Operation>> = {
@@ -165,6 +165,8 @@ function globalOf(module: string, name: string): PickleGlobal {
   return { kind: "global", module, name };
 }
 
+const EMPTY_TUPLE = tuple([]);
+
 function tuple(items: readonly PickleValue[]): PickleTuple {
   return { kind: "tuple", items };
 }
@@ -249,15 +251,6 @@ function index({ damaged }: Machine, digits: string): number {
 
 function shorten(text: string): string {
   return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
-}
-
-/** A Python 2 string: text where it is UTF-8, else the raw bytes of an array. */
-function textOrBytes(bytes: Uint8Array): string | Uint8Array {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return bytes;
-  }
 }
 
 /** UNICODE: raw-unicode-escape, in which only `\u` and `\U` are special. */

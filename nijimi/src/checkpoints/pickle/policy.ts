@@ -87,7 +87,7 @@ const RENAMED_MODULES: Readonly<Record<string, string>> = {
 };
 
 /**
- * What calls may copy in total, in bytes, beside twice the size of the pickle: a call takes a few bytes
+ * What calls may copy in total, in bytes, beside a multiple of the pickle's size: a call takes a few bytes
  * of the file, whatever the size of its arguments.
  */
 const COPY_BUDGET = 2 ** 26;
@@ -95,6 +95,8 @@ const COPY_BUDGET = 2 ** 26;
 const MAX_ARGUMENTS = 32;
 /** Rough size of an item in a list or dict. */
 const ITEM_BYTES = 64;
+/** Rough size of what a call makes, whatever its arguments. */
+const RESULT_BYTES = 512;
 
 const RECONSTRUCTOR = "copyreg._reconstructor";
 
@@ -104,7 +106,7 @@ export interface PolicyOptions {
   readonly name: string;
   /** Accept the classes of a TorchScript archive, which are all called `__torch__.…`, as containers of data. */
   readonly torchScript?: boolean;
-  /** Bytes of the pickle. @default 0 */
+  /** Bytes of the pickle: a larger one may make more. @default 0 */
   readonly size?: number;
   /** Called with every storage named in the pickle. */
   readonly onStorage?: (storage: StorageRef) => void;
@@ -113,7 +115,7 @@ export interface PolicyOptions {
 /** The policy for checkpoints. */
 export function checkpointPolicy(options: PolicyOptions): PicklePolicy {
   const { name: file, torchScript = false, size = 0, onStorage } = options;
-  let budget = COPY_BUDGET + 2 * size;
+  let budget = COPY_BUDGET + 16 * size;
   const isData = (name: string) =>
     DATA_CLASSES.has(name) || (torchScript && name.startsWith("__torch__."));
 
@@ -131,12 +133,12 @@ export function checkpointPolicy(options: PolicyOptions): PicklePolicy {
   function call(global: PickleGlobal, args: readonly PickleValue[]): PickleValue {
     const name = globalName(global);
     if (args.length > MAX_ARGUMENTS) throw badCall(name, `${args.length} arguments`);
+    budget -= RESULT_BYTES + copiedBytes(args);
+    if (budget < 0) throw badCall(name, "the same large arguments again and again");
     if (name === RECONSTRUCTOR) return reconstruct(args);
     if (isData(name)) return emptyObject(global, args);
     const known = CALLS.get(name);
     if (!known) throw refused(file, name);
-    budget -= copiedBytes(args);
-    if (budget < 0) throw badCall(name, "the same large arguments again and again");
     return known(args);
   }
 

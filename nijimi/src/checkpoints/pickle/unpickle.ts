@@ -26,6 +26,8 @@ export interface Machine {
   readonly reader: ByteReader;
   readonly policy: PicklePolicy;
   push(value: PickleValue): void;
+  /** Pushes a container that has just been made. */
+  make(container: PickleValue): void;
   pop(): PickleValue;
   /** The topmost value, which stays. */
   top(): PickleValue;
@@ -41,6 +43,16 @@ export interface Machine {
 }
 
 /**
+ * What the containers of a pickle may take in memory, roughly and with all that is made of them later: a byte of the
+ * file is enough for an empty one. Larger files may have more.
+ */
+const CONTAINER_BUDGET = 2 ** 26;
+const DICT_BYTES = 512;
+const LIST_BYTES = 256;
+/** Values on the stack, and in the memo; larger files may have more. */
+const MAX_VALUES = 2 ** 20;
+
+/**
  * Reads one pickle from `start` on; `end` is the byte after it.
  *
  * @throws NijimiError `format` for a damaged pickle; whatever the policy throws
@@ -51,7 +63,7 @@ export function unpickle(
   { start = 0, name = "pickle" }: { readonly start?: number; readonly name?: string } = {},
 ): { readonly value: PickleValue; readonly end: number } {
   const reader = byteReader(bytes, start, name);
-  const machine = makeMachine(reader, policy, name);
+  const machine = makeMachine(reader, policy, bytes.length, name);
   for (;;) {
     const opcode = reader.unsigned(1);
     if (opcode === STOP) return { value: machine.pop(), end: reader.position() };
@@ -61,7 +73,14 @@ export function unpickle(
   }
 }
 
-function makeMachine(reader: ByteReader, policy: PicklePolicy, name: string): Machine {
+function makeMachine(
+  reader: ByteReader,
+  policy: PicklePolicy,
+  size: number,
+  name: string,
+): Machine {
+  const maxValues = MAX_VALUES + size / 4;
+  let budget = CONTAINER_BUDGET + 4 * size;
   const stack: PickleValue[] = [];
   const marks: number[] = [];
   const memo = new Map<number, PickleValue>();
@@ -77,12 +96,22 @@ function makeMachine(reader: ByteReader, policy: PicklePolicy, name: string): Ma
     return stack[stack.length - 1];
   }
 
+  function push(value: PickleValue): void {
+    if (stack.length >= maxValues) throw damaged("its stack is higher than any checkpoint needs");
+    stack.push(value);
+  }
+
   return {
     reader,
     policy,
     damaged,
     top,
-    push: (value) => void stack.push(value),
+    push,
+    make: (container) => {
+      budget -= container instanceof Map ? DICT_BYTES : LIST_BYTES;
+      if (budget < 0) throw damaged("it has more containers than any checkpoint needs");
+      push(container);
+    },
     pop: () => {
       const value = top();
       stack.pop();
@@ -94,7 +123,10 @@ function makeMachine(reader: ByteReader, policy: PicklePolicy, name: string): Ma
       if (base === undefined) throw damaged("a mark is missing");
       return stack.splice(base);
     },
-    remember: (index = memo.size) => void memo.set(index, top()),
+    remember: (index = memo.size) => {
+      if (memo.size >= maxValues) throw damaged("it stores more values than any checkpoint needs");
+      memo.set(index, top());
+    },
     recall: (index) => {
       const value = memo.get(index);
       if (value === undefined)

@@ -47,8 +47,18 @@ export async function openTorchZip(archive: ZipArchive): Promise<Checkpoint> {
   };
 }
 
+/** Pickles larger than this are only believed where their compression is a usual one. */
+const LARGE_PICKLE_BYTES = 2 ** 22;
+const MAX_PICKLE_RATIO = 20;
+
 function findPickle({ members, source }: ZipArchive): ZipMember {
   const found = [...members.values()].filter(({ name }) => PICKLE_MEMBER.test(name));
+  for (const { size, compressedSize } of found)
+    if (size > LARGE_PICKLE_BYTES && size > compressedSize * MAX_PICKLE_RATIO)
+      throw new NijimiError(
+        "format",
+        `${source.name} has a pickle that would expand from ${compressedSize} to ${size} bytes; that looks like a decompression bomb and is not read.`,
+      );
   if (found.length === 1) return found[0];
   throw new NijimiError(
     "format",

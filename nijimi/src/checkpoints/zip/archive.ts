@@ -1,5 +1,5 @@
 /** Reading members of a zip archive: whole with their checksum, or in part where they are stored plainly. */
-import { inflateSync } from "fflate";
+import { Inflate, inflateSync } from "fflate";
 import { NijimiError } from "../../errors.ts";
 import type { ByteSource } from "../files/byte-source.ts";
 import { crc32 } from "./crc32.ts";
@@ -25,8 +25,12 @@ export interface ZipOptions {
 const LOCAL_SIGNATURE = 0x04034b50;
 const LOCAL_BYTES = 30;
 /** Members that expand to more than this are only believed up to a moderate ratio. */
-const LARGE_BYTES = 2 ** 27;
+const LARGE_BYTES = 2 ** 26;
 const MAX_LARGE_RATIO = 100;
+/** Beginnings up to this length are expanded without the rest. */
+const PREFIX_BYTES = 65_536;
+/** Compressed bytes expanded at a time: a megabyte of content at most. */
+const STEP_BYTES = 1024;
 
 /** Opens an archive. */
 export async function openZip(
@@ -56,6 +60,18 @@ export async function openZip(
     return content;
   }
 
+  /** The first bytes, without expanding the rest. */
+  async function expandPrefix(member: ZipMember, length: number): Promise<Uint8Array> {
+    const compressed = await source.read(await contentOffset(member), member.compressedSize);
+    const prefix = inflatePrefix(
+      compressed,
+      length,
+      `${source.name}: ${JSON.stringify(member.name)}`,
+    );
+    if (length === member.size) check(member, prefix);
+    return prefix;
+  }
+
   function check(member: ZipMember, content: Uint8Array): void {
     if (checksums && crc32(content) !== member.crc)
       throw new NijimiError(
@@ -65,6 +81,8 @@ export async function openZip(
   }
 
   async function readPart(member: ZipMember, offset: number, length: number): Promise<Uint8Array> {
+    if (member.deflated && offset + length <= PREFIX_BYTES && expanded?.member !== member)
+      return (await expandPrefix(member, offset + length)).subarray(offset);
     if (member.deflated) return (await expand(member)).subarray(offset, offset + length);
     const bytes = await source.read((await contentOffset(member)) + offset, length);
     if (length === member.size) check(member, bytes);
@@ -116,8 +134,31 @@ function inflate(compressed: Uint8Array, member: ZipMember, archive: string): Ui
 }
 
 function inflateInto(out: Uint8Array, compressed: Uint8Array, where: string): Uint8Array {
+  return inflating(where, () => inflateSync(compressed, { out }));
+}
+
+function inflatePrefix(compressed: Uint8Array, length: number, where: string): Uint8Array {
+  const prefix = new Uint8Array(length);
+  let done = 0;
+  const stream = new Inflate((chunk) => {
+    prefix.set(chunk.subarray(0, length - done), done);
+    done = Math.min(length, done + chunk.length);
+  });
+  inflating(where, () => {
+    for (let at = 0; at < compressed.length && done < length; at += STEP_BYTES)
+      stream.push(compressed.subarray(at, at + STEP_BYTES), at + STEP_BYTES >= compressed.length);
+  });
+  if (done < length)
+    throw new NijimiError(
+      "format",
+      `${where} expands to ${done} bytes, expected ${length} at least.`,
+    );
+  return prefix;
+}
+
+function inflating<T>(where: string, run: () => T): T {
   try {
-    return inflateSync(compressed, { out });
+    return run();
   } catch (cause) {
     throw new NijimiError("format", `${where} is not a valid deflate stream.`, { cause });
   }
