@@ -108,7 +108,7 @@ export async function runLayer(
  * noise, which a tolerance relative to itself would ask to reproduce. Below 1e-5 of the case's largest gradient,
  * float32's noise of that largest one (1e-6 of it) is the tolerance.
  */
-function compareGradient(
+export function compareGradient(
   name: string,
   got: Tensor,
   expected: Tensor,
@@ -119,7 +119,8 @@ function compareGradient(
   return compareTensors(name, got, expected, isNoise ? { atol: 1e-6 * largest } : tolerance);
 }
 
-function largestOf(tensor: Tensor): number {
+/** max|x| of a tensor. */
+export function largestOf(tensor: Tensor): number {
   return toFloat64(tensor).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 

@@ -1,6 +1,7 @@
 /**
- * Learning-rate schedules: the factor of the base rate at each update, as diffusers' `get_scheduler`.
- * All begin with a linear warm-up. Pure functions of the update's number, from 0.
+ * Learning-rate schedules: the rate of each update, as diffusers' `get_scheduler`.
+ * All but "constant" and "piecewise_constant" begin with a linear warm-up. Pure functions of the update's number,
+ * from 0.
  */
 import { NijimiError, unknownName } from "../../errors.ts";
 
@@ -16,6 +17,10 @@ export interface ScheduleOptions {
   readonly power?: number;
   /** Last rate of "polynomial". @default 1e-7 */
   readonly lastRate?: number;
+  /**
+   * Factors of "piecewise_constant" and the update at which each ends, the last factor alone: `"1:1000,0.1:2000,0.01"`.
+   */
+  readonly rules?: string;
 }
 
 export const LEARNING_RATE_SCHEDULES = [
@@ -25,6 +30,7 @@ export const LEARNING_RATE_SCHEDULES = [
   "cosine",
   "cosine_with_restarts",
   "polynomial",
+  "piecewise_constant",
 ] as const;
 export type LearningRateSchedule = (typeof LEARNING_RATE_SCHEDULES)[number];
 
@@ -45,6 +51,7 @@ export function learningRateAt(
   if (!LEARNING_RATE_SCHEDULES.includes(schedule))
     throw unknownName("learning-rate schedule", schedule, LEARNING_RATE_SCHEDULES);
   if (schedule === "constant") return baseRate;
+  if (schedule === "piecewise_constant") return baseRate * factorAt(options.rules ?? "", step);
   if (step < warmupSteps) return baseRate * (step / Math.max(1, warmupSteps));
   if (schedule === "constant_with_warmup") return baseRate;
   if (trainingSteps === undefined)
@@ -69,4 +76,22 @@ export function learningRateAt(
         ? lastRate
         : (baseRate - lastRate) * (1 - progress) ** power + lastRate;
   }
+}
+
+/** The factor that the rules give for an update. */
+function factorAt(rules: string, step: number): number {
+  const parsed = rules.split(",").map((rule) => rule.split(":").map(Number));
+  const wellFormed = parsed.every(
+    (rule, i) =>
+      rule.every(Number.isFinite) &&
+      rule.length === (i === parsed.length - 1 ? 1 : 2) &&
+      rules.trim() !== "",
+  );
+  if (!wellFormed)
+    throw new NijimiError(
+      "option",
+      `rules: got ${JSON.stringify(rules)}; expected factors with the update each ends at, as in "1:1000,0.1:2000,0.01".`,
+    );
+  return (parsed.find(([, end]) => end === undefined || step < end) ??
+    parsed[parsed.length - 1])[0];
 }
