@@ -11,7 +11,7 @@ import { add, cast, concat, mul, reshape, sub } from "../graph/ops.ts";
 import type { Sym } from "../graph/primitives.ts";
 import { activation } from "../nn/activations.ts";
 import { conv2d, embedding, groupNorm, linear } from "../nn/basic.ts";
-import { type Layer, module } from "../nn/layer.ts";
+import { type Bound, type Layer, module } from "../nn/layer.ts";
 import { gaussianFourier, timestepEmbedding } from "../nn/timestep-embedding.ts";
 import { contextMask } from "./blocks/attention.ts";
 import { textTimeEmbedding, timestepMlp } from "./blocks/embeddings.ts";
@@ -221,6 +221,179 @@ export interface Unet2dConditionInputs {
   readonly levelResiduals?: readonly Sym[];
 }
 
+/** Sizes of a config, one value per level, finest first. */
+function levelsOf(config: Unet2dConditionConfig) {
+  const what = "UNet2DConditionModel";
+  const { blockOutChannels: channels } = config;
+  const count = channels.length;
+  requireValues(what, config, { dualCrossAttention: [false], attentionType: ["default"] });
+  if (config.downBlockTypes.length !== count)
+    throw new NijimiError(
+      "option",
+      `${what}: ${count} levels of channels and ${config.downBlockTypes.length} down blocks; expected as many.`,
+    );
+  const heads = config.numAttentionHeads ?? config.attentionHeadDim;
+  const depths = perLevel(config.transformerLayersPerBlock, count, "transformer_layers_per_block");
+  return {
+    channels,
+    width:
+      config.timeEmbeddingDim ?? channels[0] * (config.timeEmbeddingType === "fourier" ? 2 : 4),
+    headDims: perLevel(config.attentionHeadDim, count, "attention_head_dim"),
+    heads: perLevel(heads, count, "num_attention_heads"),
+    contexts: perLevel(config.crossAttentionDim, count, "cross_attention_dim"),
+    depths,
+    upDepths: config.reverseTransformerLayersPerBlock ?? depths.toReversed(),
+    onlyCross: perLevel(config.onlyCrossAttention, count, "only_cross_attention"),
+    layers: perLevel(config.layersPerBlock, count, "layers_per_block"),
+  };
+}
+
+type Levels = ReturnType<typeof levelsOf>;
+
+/** Options of level `i`. */
+function levelOptions(
+  config: Unet2dConditionConfig,
+  { width, heads, headDims, contexts }: Levels,
+  i: number,
+  own: {
+    readonly layers: number;
+    readonly transformerLayers: number;
+    readonly onlyCrossAttention: boolean;
+  },
+): LevelOptions {
+  return {
+    tembChannels: config.classEmbeddingsConcat ? 2 * width : width,
+    layers: own.layers,
+    eps: config.normEps,
+    groups: config.normNumGroups ?? 32,
+    actFn: config.actFn,
+    timeEmbeddingNorm: config.resnetTimeScaleShift,
+    skipTimeAct: config.resnetSkipTimeAct,
+    outputScaleFactor: config.resnetOutScaleFactor,
+    downsamplePadding: config.downsamplePadding,
+    attention: {
+      heads: heads[i],
+      headDim: headDims[i],
+      crossAttentionDim: contexts[i],
+      transformerLayers: own.transformerLayers,
+      useLinearProjection: config.useLinearProjection,
+      onlyCrossAttention: own.onlyCrossAttention,
+      crossAttentionNorm: config.crossAttentionNorm,
+    },
+  };
+}
+
+/**
+ * The half that a ControlNet copies: embeddings, the way down and the middle. Children of a module whose forward
+ * calls {@link encodeCondition}.
+ */
+export function conditionEncoder(config: Unet2dConditionConfig) {
+  const levels = levelsOf(config);
+  const { channels, width, contexts, depths, onlyCross, layers } = levels;
+  const features = config.timeEmbeddingType === "fourier" ? width : channels[0];
+  const deepest = channels.length - 1;
+  const midOnlyCross =
+    config.midBlockOnlyCrossAttention ??
+    (typeof config.onlyCrossAttention === "boolean" ? config.onlyCrossAttention : false);
+  return {
+    convIn: conv2d(config.inChannels, channels[0], config.convInKernel, {
+      padding: Math.floor((config.convInKernel - 1) / 2),
+    }),
+    timeProj:
+      config.timeEmbeddingType === "fourier"
+        ? gaussianFourier(width / 2, { log: false, flipSinToCos: config.flipSinToCos })
+        : undefined,
+    timeEmbedding: timestepMlp(features, width, {
+      actFn: config.actFn,
+      postActFn: config.timestepPostAct,
+      condProjDim: config.timeCondProjDim,
+    }),
+    encoderHidProj: encoderProjection(config, contexts[0]),
+    classEmbedding: classEmbedding(config, features, width),
+    addEmbedding: additionEmbedding(config, contexts[0], width),
+    downBlocks: config.downBlockTypes.map((name, i) =>
+      downBlock(name, {
+        ...levelOptions(config, levels, i, {
+          layers: layers[i],
+          transformerLayers: depths[i],
+          onlyCrossAttention: onlyCross[i],
+        }),
+        inChannels: channels[Math.max(0, i - 1)],
+        outChannels: channels[i],
+        addDownsample: i < deepest,
+      }),
+    ),
+    midBlock:
+      config.midBlockType === null
+        ? undefined
+        : midBlock(config.midBlockType, {
+            ...levelOptions(config, levels, deepest, {
+              layers: 1,
+              transformerLayers: depths[deepest],
+              onlyCrossAttention: midOnlyCross,
+            }),
+            inChannels: channels[deepest],
+            outputScaleFactor: config.midBlockScaleFactor,
+          }),
+  };
+}
+
+/** What the first half hands to the second. */
+export interface EncodedCondition {
+  /** After the middle. */
+  readonly h: Sym;
+  /** States for the skip connections, in the order of the way down. */
+  readonly states: readonly Sym[];
+  /** Time, context and mask for the levels going up. */
+  readonly given: LevelContext;
+}
+
+/**
+ * Forward of {@link conditionEncoder}.
+ *
+ * @param onInput what happens after the first convolution; a ControlNet adds its hint @default nothing
+ */
+export function encodeCondition(
+  config: Unet2dConditionConfig,
+  m: Bound<ReturnType<typeof conditionEncoder>>,
+  inputs: Unet2dConditionInputs,
+  onInput: (h: Sym) => Sym = (h) => h,
+): EncodedCondition {
+  const { timestep, encoderAttentionMask, levelResiduals = [] } = inputs;
+  const sample = config.centerInputSample ? sub(mul(inputs.sample, 2), 1) : inputs.sample;
+  const project = (t: Sym): Sym =>
+    m.timeProj?.(t) ??
+    timestepEmbedding(t, config.blockOutChannels[0], {
+      flipSinToCos: config.flipSinToCos,
+      downscaleFreqShift: config.freqShift,
+    });
+  let temb = m.timeEmbedding(project(timestep), inputs.timestepCond);
+  if (config.classEmbedType !== null || config.numClassEmbeds !== null) {
+    const labels = needed(inputs.classLabels, "classLabels");
+    const features = config.classEmbedType === "timestep" ? project(labels) : labels;
+    const classes = m.classEmbedding?.(features) ?? features;
+    temb = config.classEmbeddingsConcat ? concat([temb, classes], -1) : add(temb, classes);
+  }
+  if (m.addEmbedding !== undefined)
+    temb = add(temb, m.addEmbedding(additionFeatures(config, inputs)));
+  if (config.timeEmbeddingActFn !== null) temb = activation(config.timeEmbeddingActFn)(temb);
+  const context = m.encoderHidProj?.(inputs.encoderHiddenStates) ?? inputs.encoderHiddenStates;
+  const mask =
+    encoderAttentionMask === undefined
+      ? undefined
+      : contextMask(cast(encoderAttentionMask, "float32"));
+  const given: LevelContext = { temb, context, mask };
+
+  let h = onInput(m.convIn(sample));
+  const states = [h];
+  m.downBlocks.forEach((block, i) => {
+    const down = block(h, { ...given, residual: levelResiduals[i] });
+    h = down.h;
+    states.push(...down.states);
+  });
+  return { h: m.midBlock?.(h, given) ?? h, states, given };
+}
+
 /**
  * The network: noisy latents → prediction [N, outChannels, H, W]. Any height and width.
  *
@@ -232,98 +405,25 @@ export interface Unet2dConditionInputs {
 export function unet2dCondition(
   config: Unet2dConditionConfig,
 ): Layer<readonly [Unet2dConditionInputs], Sym> {
-  const what = "UNet2DConditionModel";
-  const { blockOutChannels: channels, normEps: eps } = config;
-  const count = channels.length;
-  requireValues(what, config, { dualCrossAttention: [false], attentionType: ["default"] });
-  if (config.downBlockTypes.length !== count || config.upBlockTypes.length !== count)
+  const levels = levelsOf(config);
+  const { channels, layers, upDepths, onlyCross } = levels;
+  const deepest = channels.length - 1;
+  if (config.upBlockTypes.length !== channels.length)
     throw new NijimiError(
       "option",
-      `${what}: ${count} levels of channels, ${config.downBlockTypes.length} down and ${config.upBlockTypes.length} up blocks; expected as many of each.`,
+      `UNet2DConditionModel: ${channels.length} levels of channels and ${config.upBlockTypes.length} up blocks; expected as many.`,
     );
-  const width =
-    config.timeEmbeddingDim ?? channels[0] * (config.timeEmbeddingType === "fourier" ? 2 : 4);
-  const features = config.timeEmbeddingType === "fourier" ? width : channels[0];
-  const groups = config.normNumGroups ?? 32;
-  const headDims = perLevel(config.attentionHeadDim, count, "attention_head_dim");
-  const heads = perLevel(
-    config.numAttentionHeads ?? config.attentionHeadDim,
-    count,
-    "num_attention_heads",
-  );
-  const contexts = perLevel(config.crossAttentionDim, count, "cross_attention_dim");
-  const depths = perLevel(config.transformerLayersPerBlock, count, "transformer_layers_per_block");
-  const upDepths = config.reverseTransformerLayersPerBlock ?? depths.toReversed();
-  const onlyCross = perLevel(config.onlyCrossAttention, count, "only_cross_attention");
-  const layers = perLevel(config.layersPerBlock, count, "layers_per_block");
-  const midOnlyCross =
-    config.midBlockOnlyCrossAttention ??
-    (typeof config.onlyCrossAttention === "boolean" ? config.onlyCrossAttention : false);
-
-  const level = (
-    i: number,
-    blockLayers: number,
-    transformerLayers: number,
-    only: boolean,
-  ): LevelOptions => ({
-    tembChannels: config.classEmbeddingsConcat ? 2 * width : width,
-    layers: blockLayers,
-    eps,
-    groups,
-    actFn: config.actFn,
-    timeEmbeddingNorm: config.resnetTimeScaleShift,
-    skipTimeAct: config.resnetSkipTimeAct,
-    outputScaleFactor: config.resnetOutScaleFactor,
-    downsamplePadding: config.downsamplePadding,
-    attention: {
-      heads: heads[i],
-      headDim: headDims[i],
-      crossAttentionDim: contexts[i],
-      transformerLayers,
-      useLinearProjection: config.useLinearProjection,
-      onlyCrossAttention: only,
-      crossAttentionNorm: config.crossAttentionNorm,
-    },
-  });
-
-  const deepest = count - 1;
   return module(
     {
-      convIn: conv2d(config.inChannels, channels[0], config.convInKernel, {
-        padding: Math.floor((config.convInKernel - 1) / 2),
-      }),
-      timeProj:
-        config.timeEmbeddingType === "fourier"
-          ? gaussianFourier(width / 2, { log: false, flipSinToCos: config.flipSinToCos })
-          : undefined,
-      timeEmbedding: timestepMlp(features, width, {
-        actFn: config.actFn,
-        postActFn: config.timestepPostAct,
-        condProjDim: config.timeCondProjDim,
-      }),
-      encoderHidProj: encoderProjection(config, contexts[0]),
-      classEmbedding: classEmbedding(config, features, width),
-      addEmbedding: additionEmbedding(config, contexts[0], width),
-      downBlocks: config.downBlockTypes.map((name, i) =>
-        downBlock(name, {
-          ...level(i, layers[i], depths[i], onlyCross[i]),
-          inChannels: channels[Math.max(0, i - 1)],
-          outChannels: channels[i],
-          addDownsample: i < deepest,
-        }),
-      ),
-      midBlock:
-        config.midBlockType === null
-          ? undefined
-          : midBlock(config.midBlockType, {
-              ...level(deepest, 1, depths[deepest], midOnlyCross),
-              inChannels: channels[deepest],
-              outputScaleFactor: config.midBlockScaleFactor,
-            }),
+      ...conditionEncoder(config),
       upBlocks: config.upBlockTypes.map((name, i) => {
         const own = deepest - i;
         return upBlock(name, {
-          ...level(own, layers[own] + 1, upDepths[i], onlyCross[own]),
+          ...levelOptions(config, levels, own, {
+            layers: layers[own] + 1,
+            transformerLayers: upDepths[i],
+            onlyCrossAttention: onlyCross[own],
+          }),
           inChannels: channels[Math.max(0, own - 1)],
           outChannels: channels[own],
           prevOutputChannel: channels[Math.min(deepest, own + 1)],
@@ -331,60 +431,26 @@ export function unet2dCondition(
         });
       }),
       convNormOut:
-        config.normNumGroups === null ? undefined : groupNorm(groups, channels[0], { eps }),
+        config.normNumGroups === null
+          ? undefined
+          : groupNorm(config.normNumGroups, channels[0], { eps: config.normEps }),
       convOut: conv2d(channels[0], config.outChannels, config.convOutKernel, {
         padding: Math.floor((config.convOutKernel - 1) / 2),
       }),
     },
     (m, inputs: Unet2dConditionInputs) => {
-      const {
-        timestep,
-        encoderAttentionMask,
-        levelResiduals = [],
-        downResiduals,
-        midResidual,
-      } = inputs;
-      const sample = config.centerInputSample ? sub(mul(inputs.sample, 2), 1) : inputs.sample;
-      const project = (t: Sym): Sym =>
-        m.timeProj?.(t) ??
-        timestepEmbedding(t, channels[0], {
-          flipSinToCos: config.flipSinToCos,
-          downscaleFreqShift: config.freqShift,
-        });
-      let temb = m.timeEmbedding(project(timestep), inputs.timestepCond);
-      if (config.classEmbedType !== null || config.numClassEmbeds !== null) {
-        const given = needed(inputs.classLabels, "classLabels");
-        const labels = config.classEmbedType === "timestep" ? project(given) : given;
-        const classes = m.classEmbedding?.(labels) ?? labels;
-        temb = config.classEmbeddingsConcat ? concat([temb, classes], -1) : add(temb, classes);
-      }
-      if (m.addEmbedding !== undefined)
-        temb = add(temb, m.addEmbedding(additionFeatures(config, inputs)));
-      if (config.timeEmbeddingActFn !== null) temb = activation(config.timeEmbeddingActFn)(temb);
-      const context = m.encoderHidProj?.(inputs.encoderHiddenStates) ?? inputs.encoderHiddenStates;
-      const mask =
-        encoderAttentionMask === undefined
-          ? undefined
-          : contextMask(cast(encoderAttentionMask, "float32"));
-      const given: LevelContext = { temb, context, mask };
-
-      let h = m.convIn(sample);
-      let states = [h];
-      m.downBlocks.forEach((block, i) => {
-        const down = block(h, { ...given, residual: levelResiduals[i] });
-        h = down.h;
-        states.push(...down.states);
-      });
-      if (downResiduals !== undefined)
-        states = states.map((state, i) => add(state, downResiduals[i]));
-      h = m.midBlock?.(h, given) ?? h;
-      if (midResidual !== undefined) h = add(h, midResidual);
+      const { downResiduals, midResidual } = inputs;
+      const encoded = encodeCondition(config, m, inputs);
+      const states = encoded.states.map((state, i) =>
+        downResiduals === undefined ? state : add(state, downResiduals[i]),
+      );
+      let h = midResidual === undefined ? encoded.h : add(encoded.h, midResidual);
       m.upBlocks.forEach((block, i) => {
         const skips = states.splice(-(layers[deepest - i] + 1));
         const below = states.at(-1);
         const size: readonly [Dim, Dim] | undefined =
           below === undefined ? undefined : [below.shape[2], below.shape[3]];
-        ({ h } = block(h, skips, given, size));
+        ({ h } = block(h, skips, encoded.given, size));
       });
       const act = activation(config.actFn);
       return m.convOut(m.convNormOut === undefined ? h : act(m.convNormOut(h)));
