@@ -53,7 +53,7 @@ function runChild({ target, seed, first, count }: Batch): Promise<ChildResult> {
     count,
   ].map(String);
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe", "pipe"] });
-  let index = first;
+  let index: number | undefined;
   let stalled = false;
   let errors = "";
   let output = "";
@@ -78,6 +78,8 @@ function runChild({ target, seed, first, count }: Batch): Promise<ChildResult> {
         .filter(Boolean)
         .map((line) => JSON.parse(line) as Found);
       if (code === 0) return resolve({ findings });
+      if (index === undefined)
+        return reject(new Error(`${target} could not be started: ${errors.trim()}`));
       const message = stalled
         ? `no answer for ${STALLED_SECONDS} s`
         : `ended with ${code ?? signal}: ${errors.trim()}`;

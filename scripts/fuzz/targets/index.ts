@@ -2,5 +2,6 @@
 import type { Target } from "../target.ts";
 import { checkpointTargets } from "./checkpoints.ts";
 import { jsonTargets } from "./json.ts";
+import { textTargets } from "./text.ts";
 
-export const targets: readonly Target[] = [...checkpointTargets, ...jsonTargets];
+export const targets: readonly Target[] = [...checkpointTargets, ...jsonTargets, ...textTargets];
