@@ -81,7 +81,7 @@ function rowsOf({ shape, data }: F32, indices: readonly number[]): F32 {
   const size = data.length / shape[0];
   return float32(
     [indices.length, ...shape.slice(1)],
-    indices.flatMap((i) => [...data.slice(i * size, (i + 1) * size)]),
+    indices.flatMap((i) => Array.from(data.subarray(i * size, (i + 1) * size))),
   );
 }
 

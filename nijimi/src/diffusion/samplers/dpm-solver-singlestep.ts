@@ -70,6 +70,7 @@ export async function* dpmSolverSinglestep(
     const terms: Term[] = [[c.x, base], ...groupTerms(group, to, { ...c, d2 }, solverType)];
     if (eta > 0 && to.std > 0) terms.push([c.noise, loop.noise(from, to)]);
     x = combine(...terms);
+    if (from.lambda === -Infinity) history.length = 0; // pure noise cannot begin a group
     yield loop.finished(step, x, answer.denoised);
   }
 }

@@ -70,3 +70,7 @@ export {
   vqDiffusionStep,
   vqPosterior,
 } from "./vq-diffusion.ts";
+export { type ResolvedSampler, resolveSampler, samplerNames } from "./resolve.ts";
+export { componentWeights, type GaussianMixture, mixtureDenoiser } from "./gaussian-mixture.ts";
+export { lastStep } from "./run.ts";
+export { type SamplerEntry, type SamplerName, SAMPLERS } from "./table.ts";

@@ -4,7 +4,7 @@
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { NijimiError } from "../../errors.ts";
-import { combine, epsOf, type Term } from "./arithmetic.ts";
+import { combine, epsOf, type Term, transfer } from "./arithmetic.ts";
 import { targetLevels } from "./ddim.ts";
 import { ADAMS_BASHFORTH } from "./ipndm.ts";
 import { beginLoop, checkChoice, type Loop } from "./loop.ts";
@@ -45,7 +45,9 @@ export async function* pndm(input: SamplerInput & PndmOptions): SamplerRun {
   checkChoice("pndm", "warmup", warmup, ["plms", "runge-kutta"]);
   checkChoice("pndm", "extrapolate", extrapolate, ["eps", "v"]);
   const loop = beginLoop("pndm", input);
-  const stepsToDo = loop.steps - loop.first;
+  // pure noise has no slope: the first step from it is DDIM's, and the warm-up comes after
+  const begin = loop.first + (loop.levels[loop.first].alpha === 0 ? 1 : 0);
+  const stepsToDo = loop.steps - begin;
   if (warmup === "runge-kutta" && stepsToDo < 4)
     throw new NijimiError(
       "option",
@@ -56,8 +58,14 @@ export async function* pndm(input: SamplerInput & PndmOptions): SamplerRun {
   let history: readonly F32[] = []; // latest first
   let { x } = loop;
   for (let step = loop.first; step < loop.steps; step++) {
-    const done = step - loop.first;
+    const done = step - begin;
     const from = loop.levels[step];
+    if (done < 0) {
+      const { denoised } = await loop.evaluate(x, from, step);
+      x = transfer(x, denoised, from, loop.levels[step + 1]);
+      yield loop.finished(step, x, denoised);
+      continue;
+    }
     const here = await pseudo.answer(x, from, step);
     history = [here.slope, ...history].slice(0, 4);
     let to = target(step);
@@ -117,7 +125,7 @@ function pseudoMethod(loop: Loop, extrapolate: "eps" | "v"): PseudoMethod {
 
 /** The classical fourth-order step, x' from (e1 + 2·e2 + 2·e3 + e4)/6, each stage reached by a transfer from x. */
 async function rungeKuttaStep(
-  { answer, transfer }: PseudoMethod,
+  { answer, transfer: reachFrom }: PseudoMethod,
   x: F32,
   e1: F32,
   from: Level,
@@ -125,8 +133,8 @@ async function rungeKuttaStep(
   { reach, evaluate }: { readonly reach: Level; readonly evaluate: Level },
   step: number,
 ): Promise<F32> {
-  const { slope: e2 } = await answer(transfer(x, e1, from, reach), evaluate, step);
-  const { slope: e3 } = await answer(transfer(x, e2, from, evaluate), evaluate, step);
-  const { slope: e4 } = await answer(transfer(x, e3, from, to), to, step);
-  return transfer(x, combine([1 / 6, e1], [1 / 3, e2], [1 / 3, e3], [1 / 6, e4]), from, to);
+  const { slope: e2 } = await answer(reachFrom(x, e1, from, reach), evaluate, step);
+  const { slope: e3 } = await answer(reachFrom(x, e2, from, evaluate), evaluate, step);
+  const { slope: e4 } = await answer(reachFrom(x, e3, from, to), to, step);
+  return reachFrom(x, combine([1 / 6, e1], [1 / 3, e2], [1 / 3, e3], [1 / 6, e4]), from, to);
 }

@@ -144,9 +144,9 @@ function flowPlan({
 /** iPNDM's own schedule: σ = sin²(π/2·u) for u from 1 to 0, α = √(1 − σ²), timesteps 2/π·atan2(σ, α); the network predicts v. */
 function ipndmPlan(options: DiffusersOptions, asked: DiffusersPlanOptions): DiffusersPlan {
   const steps = requestedSteps("IPNDMScheduler", asked);
-  const betas = options.trained_betas ?? [
-    ...linspace(1, 0, steps + 1).map((u) => Math.sin((u * Math.PI) / 2) ** 2),
-  ];
+  const betas =
+    options.trained_betas ??
+    Array.from(linspace(1, 0, steps + 1), (u) => Math.sin((u * Math.PI) / 2) ** 2);
   const stds = Float64Array.from(betas, Math.fround);
   const alphas = stds.map((std) => Math.fround(Math.sqrt(1 - std ** 2)));
   const levels = stds.map((std, i) => std / alphas[i]);
