@@ -31,29 +31,26 @@ function asConvolution(
   x: string,
   weight: string,
 ): string {
-  const turned = emit.node("Slice", [
-    emit.node("Transpose", [weight], { perm: { ints: [1, 0, 2, 3] } }),
-    emit.ints([kernel[0] - 1, kernel[1] - 1]),
-    emit.ints([-(2 ** 31), -(2 ** 31)]),
-    emit.ints([2, 3]),
-    emit.ints([-1, -1]),
+  const swapped = emit.node("Transpose", [weight], { perm: { ints: [1, 0, 2, 3] } });
+  const span = [dilations[0] * (kernel[0] - 1), dilations[1] * (kernel[1] - 1)];
+  return emit.node("Conv", [x, turnAround(emit, swapped, kernel)], {
+    kernel_shape: { ints: kernel },
+    pads: { ints: [span[0] - pads[0], span[1] - pads[1], span[0] - pads[2], span[1] - pads[3]] },
+    dilations: { ints: dilations },
+  });
+}
+
+/** Reverses the spatial axes of a kernel. Axes of size 1 are left out: WebGPU's Slice gets their reversal wrong. */
+function turnAround(emit: Emitter, weight: string, kernel: readonly [number, number]): string {
+  const axes = [0, 1].filter((axis) => kernel[axis] > 1);
+  if (axes.length === 0) return weight;
+  return emit.node("Slice", [
+    weight,
+    emit.ints(axes.map((axis) => kernel[axis] - 1)),
+    emit.ints(axes.map(() => -(2 ** 31))),
+    emit.ints(axes.map((axis) => axis + 2)),
+    emit.ints(axes.map(() => -1)),
   ]);
-  const full = [dilations[0] * (kernel[0] - 1), dilations[1] * (kernel[1] - 1)];
-  const padding = [full[0] - pads[0], full[1] - pads[1], full[0] - pads[2], full[1] - pads[3]];
-  return emit.node(
-    "Conv",
-    [
-      x,
-      kernel[0] * kernel[1] === 1
-        ? emit.node("Transpose", [weight], { perm: { ints: [1, 0, 2, 3] } })
-        : turned,
-    ],
-    {
-      kernel_shape: { ints: kernel },
-      pads: { ints: padding },
-      dilations: { ints: dilations },
-    },
-  );
 }
 
 export const CONVOLUTION = {
