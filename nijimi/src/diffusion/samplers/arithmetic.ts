@@ -9,7 +9,8 @@ type F32 = Tensor<"float32">;
 export type Term = readonly [coefficient: number, tensor: F32];
 
 /**
- * Σ coefficient·tensor. Terms whose coefficient is 0 are left out, so that 0·∞ cannot spoil a sum.
+ * Σ coefficient·tensor. Terms whose coefficient is 0 are left out, so that 0·∞ cannot spoil a sum; a tensor that comes
+ * twice is read once.
  *
  * @example
  * const x2 = combine([alpha, denoised], [std, eps]); // x2 = α·x0 + σ·ε
@@ -17,22 +18,48 @@ export type Term = readonly [coefficient: number, tensor: F32];
 export function combine(...terms: readonly Term[]): F32 {
   const { shape, data } = terms[0][1];
   const out = new Float32Array(data.length);
-  const used = terms.filter(([coefficient]) => coefficient !== 0);
-  for (let from = 0; from < used.length; from += 4) addUpToFour(out, used, from);
+  addTerms(out, merged(terms));
   return { dtype: "float32", shape, data: out };
 }
 
-function addUpToFour(out: Float32Array, terms: readonly Term[], from: number): void {
-  const count = Math.min(4, terms.length - from);
-  const [a, { data: x }] = terms[from];
-  const [b, { data: y }] = terms[Math.min(from + 1, terms.length - 1)];
-  const [c, { data: z }] = terms[Math.min(from + 2, terms.length - 1)];
-  const [d, { data: w }] = terms[Math.min(from + 3, terms.length - 1)];
-  if (count === 1) for (let i = 0; i < out.length; i++) out[i] += a * x[i];
-  else if (count === 2) for (let i = 0; i < out.length; i++) out[i] += a * x[i] + b * y[i];
-  else if (count === 3)
-    for (let i = 0; i < out.length; i++) out[i] += a * x[i] + b * y[i] + c * z[i];
-  else for (let i = 0; i < out.length; i++) out[i] += a * x[i] + b * y[i] + c * z[i] + d * w[i];
+function merged(terms: readonly Term[]): Term[] {
+  const coefficients = new Map<F32, number>();
+  for (const [coefficient, tensor] of terms)
+    if (coefficient !== 0) coefficients.set(tensor, (coefficients.get(tensor) ?? 0) + coefficient);
+  return Array.from(coefficients, ([tensor, coefficient]): Term => [coefficient, tensor]);
+}
+
+/** One loop per number of terms: the compiler keeps each free of branches. */
+function addTerms(out: Float32Array, terms: readonly Term[]): void {
+  const { length } = out;
+  const [first, second = first, third = first, fourth = first] = terms;
+  if (!first) return;
+  const [a, { data: x }] = first;
+  const [b, { data: y }] = second;
+  const [c, { data: z }] = third;
+  const [d, { data: w }] = fourth;
+  switch (terms.length) {
+    case 1:
+      for (let i = 0; i < length; i++) out[i] = a * x[i];
+      return;
+    case 2:
+      for (let i = 0; i < length; i++) out[i] = a * x[i] + b * y[i];
+      return;
+    case 3:
+      for (let i = 0; i < length; i++) out[i] = a * x[i] + b * y[i] + c * z[i];
+      return;
+    case 4:
+      for (let i = 0; i < length; i++) out[i] = a * x[i] + b * y[i] + c * z[i] + d * w[i];
+      return;
+    default: {
+      const rest = terms.slice(4);
+      for (let i = 0; i < length; i++) {
+        let sum = a * x[i] + b * y[i] + c * z[i] + d * w[i];
+        for (let k = 0; k < rest.length; k++) sum += rest[k][0] * rest[k][1].data[i];
+        out[i] = sum;
+      }
+    }
+  }
 }
 
 /** ε of a prediction at x: the one given, or (x − α·x0)/σ_t. */

@@ -3,7 +3,7 @@ import { ancestralStep } from "./ancestral-step.ts";
 import { combine, transfer } from "./arithmetic.ts";
 import { type AncestralOptions, checkAncestral } from "./euler-ancestral.ts";
 import { beginLoop } from "./loop.ts";
-import { advance, derivative, firstOrderOnly, geometricMean } from "./ode.ts";
+import { advance, firstOrderOnly, geometricMean, slope } from "./ode.ts";
 import type { SamplerInput, SamplerRun } from "./types.ts";
 
 /** DPM2 a. Order 2 at eta 0, weak order 1 otherwise; two evaluations a step. */
@@ -22,8 +22,13 @@ export async function* dpm2Ancestral(input: SamplerInput & AncestralOptions): Sa
       const middle = loop.level(geometricMean(from, down));
       const x2 = transfer(x, denoised, from, middle);
       const second = await loop.evaluate(x2, middle, step);
-      const slope = derivative(loop.space, x2, second.denoised, middle);
-      x = advance(loop.space, x, from, down, [down.sigma - from.sigma, slope]);
+      x = advance(
+        loop.space,
+        x,
+        from,
+        down,
+        ...slope(down.sigma - from.sigma, loop.space, x2, second.denoised, middle),
+      );
     }
     if (up > 0) x = combine([keep, x], [sNoise * up, loop.noise(from, to)]);
     yield loop.finished(step, x, denoised);

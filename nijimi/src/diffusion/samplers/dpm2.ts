@@ -5,7 +5,7 @@
 import { transfer } from "./arithmetic.ts";
 import { checkChurn, churn, type ChurnOptions, isChurning } from "./churn.ts";
 import { beginLoop } from "./loop.ts";
-import { advance, derivative, firstOrderOnly, geometricMean } from "./ode.ts";
+import { advance, firstOrderOnly, geometricMean, slope } from "./ode.ts";
 import type { SamplerInput, SamplerRun } from "./types.ts";
 
 /** DPM2. Order 2, two evaluations a step; deterministic unless `sChurn` > 0. */
@@ -22,8 +22,13 @@ export async function* dpm2(input: SamplerInput & ChurnOptions): SamplerRun {
       const middle = loop.level(geometricMean(start.level, to));
       const x2 = transfer(start.x, denoised, start.level, middle);
       const second = await loop.evaluate(x2, middle, step);
-      const slope = derivative(loop.space, x2, second.denoised, middle);
-      x = advance(loop.space, start.x, start.level, to, [to.sigma - start.level.sigma, slope]);
+      x = advance(
+        loop.space,
+        start.x,
+        start.level,
+        to,
+        ...slope(to.sigma - start.level.sigma, loop.space, x2, second.denoised, middle),
+      );
     }
     yield loop.finished(step, x, denoised);
   }

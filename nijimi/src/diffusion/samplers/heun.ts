@@ -5,7 +5,7 @@
 import { transfer } from "./arithmetic.ts";
 import { checkChurn, churn, type ChurnOptions, isChurning } from "./churn.ts";
 import { beginLoop } from "./loop.ts";
-import { advance, derivative, firstOrderOnly } from "./ode.ts";
+import { advance, firstOrderOnly, slope } from "./ode.ts";
 import type { SamplerInput, SamplerRun } from "./types.ts";
 
 /**
@@ -27,10 +27,15 @@ export async function* heun(input: SamplerInput & ChurnOptions): SamplerRun {
     x = transfer(start.x, denoised, start.level, to);
     if (!firstOrderOnly(start.level, to)) {
       const second = await loop.evaluate(x, to, step);
-      const d1 = derivative(space, start.x, denoised, start.level);
-      const d2 = derivative(space, x, second.denoised, to);
       const half = (to.sigma - start.level.sigma) / 2;
-      x = advance(space, start.x, start.level, to, [half, d1], [half, d2]);
+      x = advance(
+        space,
+        start.x,
+        start.level,
+        to,
+        ...slope(half, space, start.x, denoised, start.level),
+        ...slope(half, space, x, second.denoised, to),
+      );
     }
     yield loop.finished(step, x, denoised);
   }

@@ -4,9 +4,9 @@
  * and diffusers use adaptive quadrature to 1e-4.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
-import { transfer, type Term } from "./arithmetic.ts";
+import { combine, type Term, transfer } from "./arithmetic.ts";
 import { beginLoop, checkChoice } from "./loop.ts";
-import { advance, derivative } from "./ode.ts";
+import { advance, slope } from "./ode.ts";
 import type { SamplerInput, SamplerRun } from "./types.ts";
 
 /** Options of {@link lms}. */
@@ -29,7 +29,7 @@ export async function* lms(input: SamplerInput & LmsOptions): SamplerRun {
     const { denoised } = await loop.evaluate(x, from, step);
     if (from.sigma === Infinity) x = transfer(x, denoised, from, to);
     else {
-      history = [derivative(loop.space, x, denoised, from), ...history].slice(0, order);
+      history = [combine(...slope(1, loop.space, x, denoised, from)), ...history].slice(0, order);
       const weights = multistepWeights(sigmas, step, history.length);
       x = advance(loop.space, x, from, to, ...history.map((d, k): Term => [weights[k], d]));
     }

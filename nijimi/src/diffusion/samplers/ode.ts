@@ -8,15 +8,19 @@ import { combine, type Term } from "./arithmetic.ts";
 import type { Level } from "./space.ts";
 import type { Space } from "./types.ts";
 
-/** Derivative by sigma at a level: of x in `ve` and `flow`, of x/α in `vp`. */
-export function derivative(
+/** weight·derivative as terms of a sum, the derivative being that of x in `ve` and `flow`, of x/α in `vp`. */
+export function slope(
+  weight: number,
   space: Space,
   x: Tensor<"float32">,
   denoised: Tensor<"float32">,
   at: Level,
-): Tensor<"float32"> {
+): readonly [Term, Term] {
   const scale = space === "vp" ? at.alpha : 1;
-  return combine([1 / (scale * at.sigma), x], [-1 / at.sigma, denoised]);
+  return [
+    [weight / (scale * at.sigma), x],
+    [-weight / at.sigma, denoised],
+  ];
 }
 
 /**
