@@ -9,6 +9,14 @@ export interface CommandEntry {
 
 /** Commands by name, in the order of help. */
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  inspect: {
+    description: "Say what a checkpoint, adapter or embedding is and what it holds",
+    load: async () => erase(await import("./commands/inspect.ts")),
+  },
+  convert: {
+    description: "Convert a checkpoint: to a diffusers folder, a single file, or safetensors",
+    load: async () => erase(await import("./commands/convert.ts")),
+  },
   devices: {
     description: "List the devices that networks can run on",
     load: async () => erase(await import("./commands/devices.ts")),

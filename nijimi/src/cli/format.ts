@@ -8,3 +8,11 @@ export function formatBytes(bytes: number): string {
   const value = bytes / 1000 ** power;
   return `${power > 0 && value < 10 ? value.toFixed(1) : Math.round(value)} ${UNITS[power]}`;
 }
+
+/** `950`, `1.3 M`, `859.5 M`, `2.57 G`: counts of parameters. */
+export function formatCount(count: number): string {
+  if (count < 10_000) return String(count);
+  const [power, suffix] = count >= 1e9 ? [1e9, "G"] : count >= 1e6 ? [1e6, "M"] : [1e3, "k"];
+  const value = count / power;
+  return `${value.toFixed(value < 10 ? 2 : value < 1000 ? 1 : 0)} ${suffix}`;
+}

@@ -107,8 +107,8 @@ function singleOf(entries: Entries): Found | undefined {
     return { byEncoder: { text_encoder: rows(entries[found]) } };
   // diffusers: a single tensor whose name is the word.
   const [only] = names;
-  if (names.length !== 1 || /\.(weight|bias)$/.test(only) || !isVectors(entries[only]))
-    return undefined;
+  const isWord = names.length === 1 && (only.startsWith("<") || !only.includes("."));
+  if (!isWord || !isVectors(entries[only])) return undefined;
   return { token: only, byEncoder: { text_encoder: rows(entries[only]) } };
 }
 

@@ -8,7 +8,7 @@ import type { Prediction } from "./stable-diffusion/schedulers.ts";
 
 /** What lies beside a checkpoint. */
 export interface Companions {
-  /** `architecture.json`: configs by component. */
+  /** `NAME.architecture.json` or `architecture.json`: configs by component. */
   readonly architecture?: JsonObject;
   /** `config.json`, where the checkpoint has the name that diffusers or transformers gives to weights. */
   readonly config?: JsonObject;
@@ -31,7 +31,8 @@ export async function findCompanions(
   const folder = await openFolder(place ?? ".", http).catch(() => undefined);
   if (!folder) return {};
   const [architecture, config, yaml] = [
-    await read(folder, "architecture.json"),
+    (await read(folder, file.replace(/\.[^.]*$/, ".architecture.json"))) ??
+      (await read(folder, "architecture.json")),
     LIBRARY_WEIGHTS.test(file) ? await read(folder, "config.json") : undefined,
     await read(folder, file.replace(/\.[^.]*$/, ".yaml")),
   ];

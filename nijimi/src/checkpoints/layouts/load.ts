@@ -4,6 +4,7 @@
  * and then one tensor at a time.
  */
 import { NijimiError, isNijimiError } from "../../errors.ts";
+import { isAdapterFile } from "../adapters/modules.ts";
 import type { Checkpoint, CheckpointFormat, Metadata } from "../checkpoint.ts";
 import type { Folder } from "../files/folder.ts";
 import type { HttpOptions } from "../files/http-source.ts";
@@ -13,8 +14,14 @@ import { openCheckpoint } from "../open-checkpoint.ts";
 import { readAuthors } from "./authors/read.ts";
 import { findCompanions, type Companions } from "./companions.ts";
 import { assertUsable, makeComponent, type Component } from "./component.ts";
-import { FAMILIES, type Family } from "./families.ts";
-import { classOf, componentName, currentNames, readFolder } from "./folder/read-folder.ts";
+import type { Family } from "./families.ts";
+import {
+  classOf,
+  componentName,
+  currentNames,
+  readFolder,
+  type PartFiles,
+} from "./folder/read-folder.ts";
 import { folderFamily, LATENT_TASKS } from "./folder/family.ts";
 import { readDiffusersNetwork } from "./networks.ts";
 import {
@@ -56,8 +63,8 @@ export interface LoadedCheckpoint {
   readonly components: Readonly<Record<string, Component>>;
   /** Scheduler configs by name: `scheduler`, for upscalers also `low_res_scheduler`. */
   readonly schedulers: Readonly<Record<string, JsonObject>>;
-  /** Folders with the files of tokenizers and image processors; empty for single files. */
-  readonly files: Readonly<Record<string, Folder>>;
+  /** Tokenizers and image processors, with the folders of their files; empty for single files. */
+  readonly files: Readonly<Record<string, PartFiles>>;
   /** Settings of the pipeline in `model_index.json`. */
   readonly settings: JsonObject;
   readonly metadata: Metadata;
@@ -102,19 +109,43 @@ export async function describeCheckpoint(
   input: SourceInput | Folder,
   options: LoadOptions = {},
 ): Promise<LoadedCheckpoint> {
-  const folder = await asFolder(input, options.http);
-  if (folder) return describeFolder(folder, options);
-  const checkpoint = await openCheckpoint(input as SourceInput, { http: options.http });
+  const opened = await openFolderOrFile(input, options.http);
+  if (opened.kind === "folder") return describeFolder(opened.folder, options);
+  const { checkpoint } = opened;
   try {
-    return await describeFile(
-      checkpoint,
-      await findCompanions(input as SourceInput, options.http),
-      options,
-    );
+    const companions = await findCompanions(input as SourceInput, options.http);
+    return await describeFile(checkpoint, companions, options);
   } catch (error) {
     await checkpoint.close();
     throw error;
   }
+}
+
+/**
+ * Says of an open checkpoint what {@link describeCheckpoint} says of a file. Closing the result closes it.
+ *
+ * @param options `architecture` is all there is; nothing is looked for beside the checkpoint
+ */
+export async function describeOpened(
+  checkpoint: Checkpoint,
+  options: LoadOptions = {},
+): Promise<LoadedCheckpoint> {
+  return describeFile(checkpoint, {}, options);
+}
+
+/** A folder of a model, or the checkpoint in a file. */
+export type Opened =
+  | { readonly kind: "folder"; readonly folder: Folder }
+  | { readonly kind: "file"; readonly checkpoint: Checkpoint };
+
+/** Opens a path, URL or `File` as what it is. */
+export async function openFolderOrFile(
+  input: SourceInput | Folder,
+  http?: HttpOptions,
+): Promise<Opened> {
+  const folder = await asFolder(input, http);
+  if (folder) return { kind: "folder", folder };
+  return { kind: "file", checkpoint: await openCheckpoint(input as SourceInput, { http }) };
 }
 
 async function asFolder(
@@ -229,13 +260,17 @@ function titleOf({ title }: Family, { unet }: Readonly<Record<string, Component>
 }
 
 function unknownFamily({ name, entries }: Checkpoint): NijimiError {
+  if (isAdapterFile(entries))
+    return new NijimiError(
+      "checkpoint",
+      `${name} holds low-rank adapters (LoRA), not a model: name the model, and this file as an adapter to it.`,
+    );
   const names = Object.keys(entries);
-  const known = [
-    ...new Set(FAMILIES.filter(({ support }) => support !== "refused").map(({ title }) => title)),
-  ];
+  const some = `${names.slice(0, 4).join(", ")}${names.length > 4 ? ", …" : ""}`;
   return new NijimiError(
     "unsupported",
-    `${name} is of no known family. It has ${names.length} tensors: ${names.slice(0, 4).join(", ")}${names.length > 4 ? ", …" : ""}. Known: ${known.join("; ")}.`,
+    `${name} is of no known family. It has ${names.length} tensors: ${some}. Known are Stable Diffusion 1, 2 and XL with their ` +
+      "parts, networks of diffusers and transformers, and the released files of the papers that this library is about.",
   );
 }
 

@@ -11,6 +11,8 @@ export interface Part {
   /** Also the name of its folder. */
   readonly name: string;
   readonly className: string;
+  /** Python library of the class. */
+  readonly library: string;
   readonly kind: "model" | "scheduler" | "tokenizer" | "processor";
 }
 
@@ -201,7 +203,7 @@ function partOf(name: string, value: readonly JsonValue[], where: string): Part 
   const kind = kindOf(className);
   if (kind === undefined || !LIBRARIES.includes(library))
     throw unknownName("model class", `${library}.${className}`, modelClasses());
-  return { name, className, kind };
+  return { name, className, library, kind };
 }
 
 /** What a class is; undefined for those that are not known. */

@@ -9,14 +9,22 @@ import { toOurs, type ModuleRule } from "../key-map.ts";
 import { kindOf, parseModelIndex, type Part } from "./model-index.ts";
 import { openWeights, where } from "./weights.ts";
 
+/** A part that is files only. */
+export interface PartFiles {
+  readonly folder: Folder;
+  readonly className: string;
+  /** Python library of the class. */
+  readonly library: string;
+}
+
 /** What a folder holds. */
 export interface FolderParts {
   /** Class of the pipeline; undefined for a single network or scheduler. */
   readonly pipeline?: string;
   readonly components: Readonly<Record<string, Component>>;
   readonly schedulers: Readonly<Record<string, JsonObject>>;
-  /** Tokenizers' and image processors' files. */
-  readonly files: Readonly<Record<string, Folder>>;
+  /** Tokenizers and image processors: their files and classes. */
+  readonly files: Readonly<Record<string, PartFiles>>;
   readonly settings: JsonObject;
   readonly metadata: Metadata;
   close(): Promise<void>;
@@ -50,7 +58,7 @@ async function readPipeline(folder: Folder, text: string, variant?: string): Pro
   const { pipeline, parts, settings } = parseModelIndex(text, folder.name);
   const components: Record<string, Component> = {};
   const schedulers: Record<string, JsonObject> = {};
-  const files: Record<string, Folder> = {};
+  const files: Record<string, PartFiles> = {};
   const closers: (() => Promise<void>)[] = [];
   const close = async () => {
     for (const closer of closers) await closer();
@@ -68,7 +76,10 @@ async function readPipeline(folder: Folder, text: string, variant?: string): Pro
         );
         components[part.name] = component;
         closers.push(closer);
-      } else files[part.name] = subfolder(folder, part.name);
+      } else {
+        const { className, library } = part;
+        files[part.name] = { folder: subfolder(folder, part.name), className, library };
+      }
     }
     return { pipeline, components, schedulers, files, settings, metadata: {}, close };
   } catch (error) {

@@ -63,3 +63,31 @@ export function upscalerSchedulers(): {
     },
   };
 }
+
+/**
+ * Latent diffusion's own models: the noise schedule is in the file, step by step. The usual one, linear in the
+ * square root, is named; any other is given as it is.
+ *
+ * @param betas the file's table
+ */
+export function latentDiffusionScheduler(betas: ArrayLike<number>): JsonObject {
+  const count = betas.length;
+  // The table is in float32; the config it came from had a few digits.
+  const [start, end] = [betas[0], betas[count - 1]].map((beta) => Number(beta.toPrecision(6)));
+  const scaled = Array.from(
+    { length: count },
+    (_, t) => (Math.sqrt(start) + (t / (count - 1)) * (Math.sqrt(end) - Math.sqrt(start))) ** 2,
+  );
+  const isScaled = scaled.every((beta, t) => Math.abs(beta - betas[t]) <= 1e-5 * end);
+  return {
+    ...header("DDIMScheduler"),
+    num_train_timesteps: count,
+    ...(isScaled
+      ? { beta_start: start, beta_end: end, beta_schedule: "scaled_linear" }
+      : { trained_betas: Array.from(betas) }),
+    clip_sample: false,
+    set_alpha_to_one: false,
+    steps_offset: 1,
+    prediction_type: "epsilon",
+  };
+}

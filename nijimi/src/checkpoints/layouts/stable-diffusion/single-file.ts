@@ -21,6 +21,7 @@ import { controlNetMap } from "./controlnet.ts";
 import { readImageEncoder, readTextEncoders } from "./encoders.ts";
 import { readFirstStage } from "./first-stage.ts";
 import {
+  latentDiffusionScheduler,
   sdxlScheduler,
   stableDiffusionScheduler,
   upscalerSchedulers,
@@ -55,6 +56,7 @@ const EMA = "model_ema";
 const UNUSED =
   /^(betas|alphas_cumprod|alphas_cumprod_prev|sqrt_\w+|log_one_minus_alphas_cumprod|posterior_\w+|logvar|lvlb_weights|scale_factor|denoiser\..*|model_ema\..*|v_pred|ztsnr|low_scale_model\..*|noise_augmentor\.(?!data_).*)$|(^|\.)(position_ids|logit_scale|attn_mask)$|^first_stage_model\.(loss|model_ema)\b/;
 
+/** What latents are multiplied by, where it is not Stable Diffusion's 0.18215. */
 const SCALING_FACTORS: Readonly<Record<string, number>> = {
   sdxl: 0.13025,
   "sdxl-refiner": 0.13025,
@@ -76,7 +78,7 @@ export async function readSingleFile(
   if ("decoder.conv_in.weight" in vae)
     components.vae = readFirstStage(
       vae,
-      SCALING_FACTORS[family] ?? 0.18215,
+      await scalingFactorOf(family, entries),
       architectureOf(architecture, "vae"),
     );
   Object.assign(components, readTextEncoders(family, entries, architecture));
@@ -92,12 +94,18 @@ export async function readSingleFile(
   ];
   return {
     components,
-    schedulers: findSchedulers(family, prediction, entries, architecture),
+    schedulers: await findSchedulers(family, prediction, entries, architecture),
     unexpected: Object.keys(entries).filter(
       (name) => !UNUSED.test(name) && !claimed.some((path) => name.startsWith(path)),
     ),
     notes: note ? [note] : [],
   };
+}
+
+/** Latent diffusion keeps the factor as a tensor where it was measured on a first batch. */
+async function scalingFactorOf(family: string, entries: Entries): Promise<number> {
+  if (!("scale_factor" in entries)) return SCALING_FACTORS[family] ?? 0.18215;
+  return Number(toFloat64(await entries.scale_factor.read())[0].toPrecision(6));
 }
 
 /** Reads a ControlNet under its original names. */
@@ -134,7 +142,7 @@ function readUNet(family: string, entries: Entries, architecture?: Architecture)
 }
 
 /** What `label_emb` embeds, by config. */
-function labelsOf(config: JsonObject): OpenAIUNetOptions {
+export function labelsOf(config: JsonObject): OpenAIUNetOptions {
   if (config.addition_embed_type === "text_time") return { labels: "addition-mlp" };
   return {
     labels:
@@ -161,12 +169,12 @@ function unetEntries(entries: Entries, ema: boolean): Entries {
   return Object.fromEntries(averaged) as Entries;
 }
 
-function findSchedulers(
+async function findSchedulers(
   family: string,
   prediction: Prediction,
   entries: Entries,
   architecture?: Architecture,
-): Record<string, JsonObject> {
+): Promise<Record<string, JsonObject>> {
   const given = architectureOf(architecture, "scheduler");
   if (given) return { scheduler: given };
   if (family === "stable-diffusion-x4-upscaler") {
@@ -175,6 +183,8 @@ function findSchedulers(
   }
   if (family.startsWith("sdxl"))
     return { scheduler: sdxlScheduler(prediction, "ztsnr" in entries) };
+  if (family === "latent-diffusion" && "betas" in entries)
+    return { scheduler: latentDiffusionScheduler(toFloat64(await entries.betas.read())) };
   return { scheduler: stableDiffusionScheduler(prediction) };
 }
 
