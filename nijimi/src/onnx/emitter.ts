@@ -23,11 +23,14 @@ type Attributes = Readonly<Record<string, OnnxAttribute>>;
 export interface EmitOptions {
   /** Only operators of the standard domain, for any ONNX runtime. @default false */
   readonly portable?: boolean;
+  /** Device that the graph is for, where its kernels need care: `"webgpu"`. */
+  readonly device?: string;
 }
 
 /** Collects the nodes and initializers of one graph. */
 export class Emitter {
   readonly portable: boolean;
+  readonly device: string | undefined;
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxInitializer[] = [];
   readonly domains = new Set<string>();
@@ -40,8 +43,9 @@ export class Emitter {
   >();
   #next = 0;
 
-  constructor({ portable = false }: EmitOptions = {}) {
+  constructor({ portable = false, device }: EmitOptions = {}) {
     this.portable = portable;
+    this.device = device;
   }
 
   /** The value name of an emitted symbol. */

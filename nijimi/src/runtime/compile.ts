@@ -51,7 +51,7 @@ export async function compile<Specs, Out>(
 ): Promise<Compiled<MapTree<Specs, Tensor>, MapTree<Out, Tensor>>> {
   const { graph: traced, structure } = trace(fn, inputs);
   const graph = simplify(traced);
-  const model = emit(graph, options.parameters);
+  const model = emit(graph, options.parameters, { device: options.device });
   const session = await createSession(model, options);
   const run = async (given: MapTree<Specs, Tensor>): Promise<MapTree<Out, Tensor>> => {
     const feeds = checkInputs(graph, flatten(given as Tree<Tensor>));

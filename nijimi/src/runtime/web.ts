@@ -12,8 +12,9 @@ export function loadEngine(): Promise<Engine> {
 
 /** onnxruntime-web: WASM everywhere, WebGPU where the platform has it. */
 export async function loadWebEngine(): Promise<Engine> {
-  const ort = await import("onnxruntime-web");
   const gpu = typeof navigator !== "undefined" && "gpu" in navigator;
+  // The default build's older WebGPU kernels compute some convolutions and poolings wrongly.
+  const ort = await (gpu ? import("onnxruntime-web/webgpu") : import("onnxruntime-web"));
   return {
     name: "onnxruntime-web",
     Tensor: ort.Tensor,

@@ -28,19 +28,49 @@ function asConvolution(
   emit: Emitter,
   { pads, dilations }: ConvGeometry,
   kernel: readonly [number, number],
+  channels: Dim,
   x: string,
   weight: string,
 ): string {
   const swapped = emit.node("Transpose", [weight], { perm: { ints: [1, 0, 2, 3] } });
   const span = [dilations[0] * (kernel[0] - 1), dilations[1] * (kernel[1] - 1)];
-  return emit.node("Conv", [x, turnAround(emit, swapped, kernel)], {
+  const turned = turnAround(emit, swapped, kernel);
+  return emit.node("Conv", padChannels(emit, channels, 1, kernel, x, turned), {
     kernel_shape: { ints: kernel },
     pads: { ints: [span[0] - pads[0], span[1] - pads[1], span[0] - pads[2], span[1] - pads[3]] },
     dilations: { ints: dilations },
   });
 }
 
-/** Reverses the spatial axes of a kernel. Axes of size 1 are left out: WebGPU's Slice gets their reversal wrong. */
+/**
+ * Input and weight of a convolution, on WebGPU with zero channels added up to a multiple of four.
+ *
+ * ONNX Runtime 1.30's WebGPU convolution is wrong for input channels that are a multiple of 3 but not of 4 (3 itself
+ * excepted) with kernels larger than 1×1: Stable Diffusion's inpainting network begins with such a one, 9 channels.
+ */
+function padChannels(
+  emit: Emitter,
+  channels: Dim,
+  groups: number,
+  kernel: readonly [number, number],
+  x: string,
+  weight: string,
+): [string, string] {
+  const affected =
+    emit.device === "webgpu" &&
+    groups === 1 &&
+    kernel[0] * kernel[1] > 1 &&
+    typeof channels === "number" &&
+    channels > 3 &&
+    channels % 3 === 0 &&
+    channels % 4 !== 0;
+  if (!affected) return [x, weight];
+  const missing = 4 - (channels % 4);
+  const pads = emit.ints([0, 0, 0, 0, 0, missing, 0, 0]);
+  return [emit.node("Pad", [x, pads]), emit.node("Pad", [weight, pads])];
+}
+
+/** Reverses the spatial axes of a kernel. */
 function turnAround(emit: Emitter, weight: string, kernel: readonly [number, number]): string {
   const axes = [0, 1].filter((axis) => kernel[axis] > 1);
   if (axes.length === 0) return weight;
@@ -54,8 +84,11 @@ function turnAround(emit: Emitter, weight: string, kernel: readonly [number, num
 }
 
 export const CONVOLUTION = {
-  conv: (emit, { inputs: [, weight], attributes }, inputs) =>
-    emit.node("Conv", inputs, geometryAttributes(attributes, weight.shape.slice(2) as number[])),
+  conv: (emit, { inputs: [, weight], attributes }, [x, w, ...bias]) => {
+    const kernel = weight.shape.slice(2) as [number, number];
+    const padded = padChannels(emit, weight.shape[1], attributes.groups, kernel, x, w);
+    return emit.node("Conv", [...padded, ...bias], geometryAttributes(attributes, kernel));
+  },
   convTranspose: (emit, node, [x, w]) => {
     const { outputPadding, ...geometry } = node.attributes;
     const { strides, pads, dilations, groups } = geometry;
@@ -68,7 +101,7 @@ export const CONVOLUTION = {
       fits &&
       outputPadding.every((missing) => missing === 0)
     )
-      return asConvolution(emit, geometry, kernel, x, w);
+      return asConvolution(emit, geometry, kernel, node.inputs[0].shape[1], x, w);
     const attributes = geometryAttributes(geometry, kernel);
     const usable = outputPadding.every(
       (missing, i) =>
