@@ -135,7 +135,7 @@ const tokenizerJson: Target = {
   name: "tokenizer-json",
   share: 15,
   material: async () => ({
-    seeds: [UNIGRAM, BYTE_LEVEL].map((json) => utf8(JSON.stringify(json))),
+    seeds: [UNIGRAM, BYTE_LEVEL, SPLIT].map((json) => utf8(JSON.stringify(json))),
     dictionary: JSON_WORDS,
   }),
   run: async (bytes) =>
@@ -145,6 +145,22 @@ const tokenizerJson: Target = {
         "tokenizer_config.json": utf8('{"tokenizer_class": "T5TokenizerFast"}'),
       }),
     ),
+};
+
+const SPLIT = {
+  ...BYTE_LEVEL,
+  pre_tokenizer: {
+    type: "Sequence",
+    pretokenizers: [
+      {
+        type: "Split",
+        pattern: { Regex: "'s|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+" },
+        behavior: "Removed",
+        invert: true,
+      },
+      { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false },
+    ],
+  },
 };
 
 const VOCABULARY =

@@ -97,6 +97,11 @@ function readMetaspace({
   split,
 }: JsonObject): PreTokenizer {
   const mark = string(replacement ?? "▁", "Metaspace's replacement");
+  if ([...mark].length !== 1)
+    throw new NijimiError(
+      "format",
+      `Metaspace's replacement must be one character; got ${JSON.stringify(mark)}.`,
+    );
   const scheme = string(
     prepend_scheme ?? (add_prefix_space === false ? "never" : "always"),
     "prepend_scheme",
