@@ -63,12 +63,12 @@ export function brownianNoise({
       throw new NijimiError("shape", `brownianNoise: made for [${shape}], asked for [${wanted}].`);
     const [from, to] = [time(sigma), time(sigmaNext)];
     const sign = direction * (from < to ? 1 : -1);
-    const scale = sign / Math.sqrt(Math.abs(to - from));
+    const deviation = sign * Math.fround(Math.sqrt(Math.fround(Math.abs(to - from))));
     const data = new Float32Array(sizeOf(shape));
     const size = data.length / trees.length;
     trees.forEach((tree, i) => {
       const increment = tree.increment(Math.min(from, to), Math.max(from, to));
-      for (let j = 0; j < size; j++) data[i * size + j] = scale * increment[j];
+      for (let j = 0; j < size; j++) data[i * size + j] = increment[j] / deviation;
     });
     return { dtype: "float32", shape, data };
   };

@@ -59,6 +59,7 @@ export function brownianTree({
       "option",
       `brownianTree: start must be below end; got ${start} and ${end}.`,
     );
+  const { fround } = Math;
   const size = sizeOf(shape);
   const rounded = (time: number) => Number(time.toFixed(decimals));
   const draw = (word: number) => torchGenerator(word).randn(shape).data;
@@ -80,7 +81,7 @@ export function brownianTree({
   }
 
   function rootValue(): Float32Array {
-    const deviation = Math.sqrt(end - start);
+    const deviation = fround(Math.sqrt(end - start));
     return draw(seedSequenceWords(seed, 1, { poolSize: POOL_SIZE })[0]).map((z) => z * deviation);
   }
 
@@ -88,19 +89,21 @@ export function brownianTree({
     const whole = valueOf(parent);
     const { middle, left } = parent.split!;
     const length = parent.end - parent.start;
-    const share = (middle - parent.start) / length;
-    const deviation = Math.sqrt(((middle - parent.start) * (parent.end - middle)) / length);
+    const before = fround(middle - parent.start);
+    const reciprocal = fround(1 / length);
+    const deviation = fround(Math.sqrt(((middle - parent.start) * (parent.end - middle)) / length));
     const [word] = seedSequenceWords(seed, 1, {
       spawnKey: [parent.key, parent.depth],
       poolSize: POOL_SIZE,
     });
     const noise = draw(word);
+    // in float32 throughout, as the published tree: short intervals are small differences of large increments
     const out = new Float32Array(size);
-    if (node === left)
-      for (let i = 0; i < size; i++) out[i] = share * whole[i] + deviation * noise[i];
-    else
-      for (let i = 0; i < size; i++)
-        out[i] = whole[i] - Math.fround(share * whole[i] + deviation * noise[i]);
+    for (let i = 0; i < size; i++) {
+      const mean = fround(fround(before * whole[i]) * reciprocal);
+      const leftPart = fround(mean + fround(deviation * noise[i]));
+      out[i] = node === left ? leftPart : whole[i] - leftPart;
+    }
     return out;
   }
 
