@@ -2,7 +2,7 @@
  * A component: one network of a checkpoint under our names, with its config, compared with what a network
  * of that config must have.
  */
-import { NijimiError } from "../../errors.ts";
+import { isNijimiError, NijimiError } from "../../errors.ts";
 import type { Entries, Entry } from "../checkpoint.ts";
 import type { JsonObject } from "../json.ts";
 import { toOurs, type KeyMap } from "./key-map.ts";
@@ -34,6 +34,8 @@ export interface Component {
   readonly undetermined: readonly string[];
   /** False where nothing is known of the class's parameters, so that nothing can be missing. */
   readonly checked: boolean;
+  /** Why no network can be made with this config. */
+  readonly refusal?: NijimiError;
 }
 
 /** What a component is made of before it is checked. */
@@ -76,11 +78,7 @@ const ALIASES: Readonly<Record<string, string>> = {
 /** Tensors that older versions of the libraries wrote and that carry nothing. */
 const BUFFERS = /(^|\.)(position_ids|num_batches_tracked)$/;
 
-/**
- * Compares parameters with what their class and config ask for.
- *
- * @throws NijimiError for a config that no network can have
- */
+/** Compares parameters with what their class and config ask for. */
 export function makeComponent(parts: ComponentParts): Component {
   const {
     className,
@@ -90,7 +88,7 @@ export function makeComponent(parts: ComponentParts): Component {
     undetermined = [],
     parts: paths,
   } = parts;
-  const table = parameterTable(className, config);
+  const { table, refusal } = tableOrRefusal(className, config);
   const entries = Object.create(null) as Record<string, Entry>;
   const [extra, buffers]: [string[], string[]] = [[], []];
   for (const [name, entry] of Object.entries(parts.entries)) {
@@ -113,7 +111,17 @@ export function makeComponent(parts: ComponentParts): Component {
       .map(([name, shape]) => ({ name, expected: shape, got: entries[name].shape })),
     undetermined,
     checked: table !== undefined,
+    refusal,
   };
+}
+
+function tableOrRefusal(className: string, config: JsonObject) {
+  try {
+    return { table: parameterTable(className, config) };
+  } catch (error) {
+    if (isNijimiError(error) && error.code !== "internal") return { refusal: error };
+    throw error;
+  }
 }
 
 /**
@@ -124,7 +132,9 @@ export function makeComponent(parts: ComponentParts): Component {
  * @throws NijimiError `checkpoint`
  */
 export function assertUsable(component: Component, where: string): void {
-  const { className, missing, mismatched, entries, checked } = component;
+  const { className, missing, mismatched, entries, checked, refusal } = component;
+  if (refusal)
+    throw new NijimiError(refusal.code, `${where}: ${refusal.message}`, { cause: refusal });
   const [mismatch] = mismatched;
   if (mismatch)
     throw new NijimiError(

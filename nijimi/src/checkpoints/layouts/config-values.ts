@@ -1,5 +1,5 @@
 /** Typed reading of configs that users bring, with errors that name the key, what it holds and what it should. */
-import { NijimiError, unknownName } from "../../errors.ts";
+import { NijimiError } from "../../errors.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 
 function refuse(key: string, expected: string, got: JsonValue | undefined): NijimiError {
@@ -44,27 +44,6 @@ export function texts(config: JsonObject, key: string): readonly string[] {
   if (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string"))
     return value as string[];
   throw refuse(key, "a list of names", value);
-}
-
-/** A list of names, each one of `accepted`. */
-export function names<Name extends string>(
-  config: JsonObject,
-  key: string,
-  what: string,
-  accepted: readonly Name[],
-): readonly Name[] {
-  return texts(config, key).map((item) => oneOf(item, what, accepted));
-}
-
-/** A name that is one of `accepted`. */
-export function oneOf<Name extends string>(
-  value: JsonValue | undefined,
-  what: string,
-  accepted: readonly Name[],
-): Name {
-  const found = accepted.find((name) => name === value);
-  if (found === undefined) throw unknownName(what, String(value), accepted);
-  return found;
 }
 
 /** True or false; `fallback` where the key is absent or null. */

@@ -255,6 +255,7 @@ describe.each(VARIANTS)("%s in one file", (family, networks, config, scheduler) 
       expect(component.mismatched).toEqual([]);
       expect(component.unexpected).toEqual([]);
       expect(component.undetermined).toEqual([]);
+      expect(component).toMatchObject({ checked: true, refusal: undefined });
     }
     expect(parts.components.unet.config).toMatchObject(config);
   });

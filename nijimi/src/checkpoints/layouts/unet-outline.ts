@@ -5,7 +5,7 @@
  * either from the shapes of a file or from a diffusers config.
  */
 import { NijimiError } from "../../errors.ts";
-import type { JsonObject } from "../json.ts";
+import type { JsonObject, JsonValue } from "../json.ts";
 import type { Entries } from "../checkpoint.ts";
 import { texts, wholes } from "./config-values.ts";
 
@@ -127,7 +127,7 @@ export function outlineOfConfig(config: JsonObject): UNetOutline {
   const types = texts(config, "down_block_types");
   const channels = wholes(config, "block_out_channels", types.length);
   const layers = wholes(config, "layers_per_block", types.length);
-  const depths = wholes({ depth: config.transformer_layers_per_block ?? 1 }, "depth", types.length);
+  const depths = depthsOf(config.transformer_layers_per_block ?? 1, types.length);
   const middle = config.mid_block_type === undefined ? "UNetMidBlock2D" : config.mid_block_type;
   const isTransformer = config.cross_attention_dim !== undefined;
   return {
@@ -150,4 +150,10 @@ export function outlineOfConfig(config: JsonObject): UNetOutline {
         (type) => type === "ResnetDownsampleBlock2D" || type === "SimpleCrossAttnDownBlock2D",
       ) || config.downsample_type === "resnet",
   };
+}
+
+/** Depth of the transformers of every level; where the layers of a level differ, the deepest. */
+function depthsOf(value: JsonValue, levels: number): readonly number[] {
+  const list = Array.isArray(value) ? value : Array.from({ length: levels }, () => value);
+  return list.map((item) => (Array.isArray(item) ? Math.max(...item.map(Number)) : Number(item)));
 }

@@ -37,6 +37,8 @@ export interface ComponentReport extends Summary {
   readonly undetermined: readonly string[];
   /** False where nothing is known of the class's parameters. */
   readonly checked: boolean;
+  /** Why no network can be made with its config. */
+  readonly problem?: string;
 }
 
 /** One tensor of a report. */
@@ -152,6 +154,7 @@ function reportOf(loaded: LoadedCheckpoint, entries: Entries): Report {
       unused: parts.unused.length,
       undetermined: parts.undetermined,
       checked: parts.checked,
+      problem: parts.refusal?.message,
     }),
   );
   return {

@@ -110,6 +110,7 @@ function stateOf({
   mismatched,
   unused,
   undetermined,
+  problem,
 }: ComponentReport): string {
   const parts = [
     missing.length > 0 && `${missing.length} missing`,
@@ -119,6 +120,7 @@ function stateOf({
     undetermined.length > 0 && `unknown: ${undetermined.join(", ")}`,
   ].filter((part) => part !== false);
   if (parts.length > 0) return parts.join(", ");
+  if (problem !== undefined) return "cannot be run";
   return checked ? "complete" : "not checked";
 }
 
@@ -129,6 +131,12 @@ function problems({ missing, unexpected, components, notes, nonFinite }: Report)
     ),
   );
   return [
+    ...list(
+      "problems",
+      components.flatMap(({ name, problem }) =>
+        problem === undefined ? [] : `${name}: ${problem}`,
+      ),
+    ),
     ...list("missing", missing),
     ...list("of another shape", mismatched),
     ...list("unexpected", unexpected),

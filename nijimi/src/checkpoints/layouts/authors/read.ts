@@ -17,7 +17,7 @@ import { readFirstStage } from "../stable-diffusion/first-stage.ts";
 import { readConditionUNet } from "../stable-diffusion/single-file.ts";
 import { lastIndex } from "../unet-outline.ts";
 import { ddimConfig, readOpenAIUNet } from "./unet.ts";
-import { t2iAdapterLevels, t2iAdapterMap } from "./t2i-adapter.ts";
+import { t2iAdapterConfig, t2iAdapterLevels, t2iAdapterMap } from "./t2i-adapter.ts";
 import { taesdConfig, taesdMap, withHalf } from "./taesd.ts";
 import { vitJaxConfig, vitJaxMap, withDots } from "./vit-jax.ts";
 
@@ -154,11 +154,13 @@ function readTaesd(entries: Entries): Component {
 }
 
 function readT2iAdapter(entries: Entries): Component {
-  if ("adapter.conv_in.weight" in entries) return asTheyAre("T2IAdapter", entries);
-  const { entries: ours, unmapped } = toOurs(t2iAdapterMap(t2iAdapterLevels(entries)), entries);
+  const { entries: ours, unmapped } =
+    "adapter.conv_in.weight" in entries
+      ? { entries, unmapped: [] }
+      : toOurs(t2iAdapterMap(t2iAdapterLevels(entries)), entries);
   return makeComponent({
+    ...t2iAdapterConfig(ours),
     className: "T2IAdapter",
-    config: {},
     entries: ours,
     unexpected: unmapped,
   });

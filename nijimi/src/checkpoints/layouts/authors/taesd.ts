@@ -27,7 +27,7 @@ export function withHalf(half: "encoder" | "decoder", entries: Entries): Entries
 }
 
 /**
- * AutoencoderTiny's config. `use_midblock_gn`, which diffusers does not know, says that the blocks at the lowest
+ * AutoencoderTiny's config. `middle_norm`, which diffusers does not know, says that the blocks at the lowest
  * resolution have a second branch with a group norm, as in TAEF2.
  */
 export function taesdConfig(entries: Entries): FoundConfig {
@@ -57,7 +57,7 @@ export function taesdConfig(entries: Entries): FoundConfig {
     latent_shift: 0.5,
     scaling_factor: 1,
     force_upcast: false,
-    use_midblock_gn: hasPool,
+    middle_norm: hasPool,
   };
   return { config, undetermined: [] };
 }

@@ -131,8 +131,6 @@ async function readModel(folder: Folder, path: string, className: string, varian
       "checkpoint",
       `${place}: config.json is of the class ${JSON.stringify(stated)}, model_index.json says ${className}.`,
     );
-  // A config that no network can have is found here, before a weights file is looked for.
-  makeComponent({ className, config, entries: {} });
   const weights = await openWeights(folder, path, variant);
   try {
     const component = makeComponent({ className, config, entries: currentNames(weights.entries) });

@@ -118,7 +118,7 @@ export function refuseUnsuited(name: string, component: Component): void {
 
 /** Config keys of ours that diffusers and transformers do not know, with the values that they stand for there. */
 const SPECIAL_CONFIG = [
-  ["use_midblock_gn", false],
+  ["middle_norm", false],
   ["classifier", "token"],
   ["representation_size", undefined],
 ] as const;

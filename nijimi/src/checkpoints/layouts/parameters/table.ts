@@ -1,8 +1,4 @@
-/**
- * Parameter tables: the names and shapes that a network with a given config must have, worked out without
- * building it. Loading compares a file with its table, so that what is missing, left over or of another
- * shape is known before anything is read or allocated.
- */
+/** Tables of parameters written down layer by layer. */
 
 /** Shapes by parameter name, in the order of the network's modules. */
 export type ParameterTable = Map<string, readonly number[]>;
@@ -36,15 +32,4 @@ export function linear(
 export function norm(table: ParameterTable, path: string, channels: number): void {
   table.set(`${path}.weight`, [channels]);
   table.set(`${path}.bias`, [channels]);
-}
-
-/** Two linear layers with an activation between them, as timesteps and classes are embedded. */
-export function embeddingMlp(
-  table: ParameterTable,
-  path: string,
-  input: number,
-  width: number,
-): void {
-  linear(table, `${path}.linear_1`, input, width);
-  linear(table, `${path}.linear_2`, width, width);
 }
