@@ -5,12 +5,14 @@
 import type { Case, Comparison, Suite } from "../case.ts";
 import { readCheckpointFile } from "../badinput/checkpoint-file.ts";
 import { judge, type Handler, type Item } from "../badinput/item.ts";
+import { readImageFile } from "../badinput/image-file.ts";
 import { readModelFolder } from "../badinput/model-folder.ts";
 
 /** Handlers by what the item's name ends in. Items without one are not files to be judged. */
 const HANDLERS: readonly (readonly [pattern: RegExp, handler: Handler])[] = [
   [/^(?!images_expected).*\.(safetensors|ckpt|pt|pth|bin|pkl|npy|npz|gguf)$/, readCheckpointFile],
   [/\/$/, readModelFolder],
+  [/\.(png|jpe?g|webp|avif)$/, readImageFile],
 ];
 
 export const suite: Suite = {

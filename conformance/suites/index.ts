@@ -17,6 +17,7 @@ export const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   "feature-networks": async () => (await import("./feature-networks.ts")).suite,
   "image-noise": async () => (await import("./image-noise.ts")).suite,
   kdiffusion: async () => (await import("./kdiffusion.ts")).suite,
+  images: async () => (await import("./images.ts")).suite,
   metrics: async () => (await import("./metrics.ts")).suite,
   ops: async () => (await import("./ops.ts")).suite,
   optimisers: async () => (await import("./optimisers.ts")).suite,
