@@ -432,6 +432,9 @@ const AUTHORS: readonly Family[] = [
     }),
     when: ({ weight }) => weight.shape.length === 2 && weight.shape[0] === 1,
   },
+  family("spatial-rescaler", "Spatial rescaler (CompVis/latent-diffusion)", "names", {
+    all: ["channel_mapper.weight"],
+  }),
   // Fragments: files that hold some of a network's tensors.
   family(
     "openai-unet-part",
