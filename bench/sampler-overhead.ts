@@ -1,8 +1,9 @@
 /**
- * Overhead of the sampling loops themselves: milliseconds per step of every sampler with a denoiser that only returns its input, on latents of one
- * 512×512 image (4×64×64). Noise is drawn beforehand. Ends non-zero when a sampler takes more than 1 ms a step.
+ * Overhead of the sampling loops themselves: milliseconds per step of every sampler with a denoiser
+ * that only returns its input, on latents of one 512×512 image (4×64×64). Noise is drawn
+ * beforehand. Ends non-zero when a sampler takes more than 1 ms a step.
  *
- *   npm run bench -- sampler-overhead
+ * npm run bench -- sampler-overhead
  */
 import {
   lastStep,

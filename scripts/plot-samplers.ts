@@ -1,7 +1,8 @@
 /**
- * The plots of `docs/guide/choose-a-sampler.md`: error against evaluations of the denoiser, on a distribution whose denoiser is known.
+ * The plots of `docs/guide/choose-a-sampler.md`: error against evaluations of the denoiser, on a
+ * distribution whose denoiser is known.
  *
- *   npm run plots
+ * npm run plots
  */
 import { writeFileSync } from "node:fs";
 import path from "node:path";

@@ -1,6 +1,7 @@
 /**
- * k-diffusion's samplers with the closed-form denoisers and recorded draws of the cases, its ancestral step and its Brownian noise. Which sampler and
- * which options is read from the case's `function` and `config`.
+ * k-diffusion's samplers with the closed-form denoisers and recorded draws of the cases, its
+ * ancestral step and its Brownian noise. Which sampler and which options is read from the case's
+ * `function` and `config`.
  */
 import {
   ancestralStep,
@@ -170,7 +171,9 @@ function map(x: F32, fn: (value: number) => number): F32 {
   return { ...x, data: x.data.map(fn) };
 }
 
-/** Draws by their recorded intervals, or, where the sampler drew without a noise sampler, by step. */
+/**
+ * Draws by their recorded intervals, or, where the sampler drew without a noise sampler, by step.
+ */
 function recordedNoise(c: Case, sigmas: readonly number[]): NoiseSource {
   const tensors = c.tensors();
   const recorded = tensors["noise"];

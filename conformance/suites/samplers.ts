@@ -1,4 +1,7 @@
-/** Samplers with interfaces of their own: RePaint, predictor–corrector, annealed Langevin dynamics, discrete diffusion. */
+/**
+ * Samplers with interfaces of their own: RePaint, predictor–corrector, annealed Langevin dynamics,
+ * discrete diffusion.
+ */
 import {
   annealedLangevin,
   fromDiffusersConfig,

@@ -1,6 +1,7 @@
 /**
- * diffusers' schedulers: tables, timesteps, levels, noised images and whole trajectories with the closed-form network that the case describes. Class, config and
- * the arguments of `set_timesteps` and `step` are the case's.
+ * diffusers' schedulers: tables, timesteps, levels, noised images and whole trajectories with the
+ * closed-form network that the case describes. Class, config and the arguments of `set_timesteps`
+ * and `step` are the case's.
  */
 import {
   type DiffusersPlan,
@@ -132,7 +133,10 @@ function row({ shape, data }: F32, b: number): F32 {
   return float32([1, ...shape.slice(1)], data.slice(b * size, (b + 1) * size));
 }
 
-/** Runs the sampler, recording every call of the network: its inputs are the states between the steps. */
+/**
+ * Runs the sampler, recording every call of the network: its inputs are the states between the
+ * steps.
+ */
 async function compareTrajectory(
   c: Case,
   plan: DiffusersPlan,
@@ -194,7 +198,10 @@ function compareAnswers(
   ];
 }
 
-/** `out.trajectory`: the state at every call, scaled back from the network's input, and the last state. */
+/**
+ * `out.trajectory`: the state at every call, scaled back from the network's input, and the last
+ * state.
+ */
 function compareStates(
   c: Case,
   plan: DiffusersPlan,

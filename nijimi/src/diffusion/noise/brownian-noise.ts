@@ -1,6 +1,7 @@
 /**
- * Noise for SDE samplers from Brownian paths over sigma: the same path whatever the steps, and per image whatever the batch. What k-diffusion's
- * `BrownianTreeNoiseSampler` and A1111 (one seed per image) give for torchsde's seeds.
+ * Noise for SDE samplers from Brownian paths over sigma: the same path whatever the steps, and per
+ * image whatever the batch. What k-diffusion's `BrownianTreeNoiseSampler` and A1111 (one seed per
+ * image) give for torchsde's seeds.
  */
 import { NijimiError } from "../../errors.ts";
 import { sizeOf } from "../../tensor/tensor.ts";

@@ -1,7 +1,9 @@
 /**
- * A Brownian path on an interval that can be asked for any increment and always gives the same answer: Li et al. 2020, "Scalable Gradients for
- * Stochastic Differential Equations" (arXiv:2001.01328), §4, in the form of torchsde's `BrownianTree` (halving, Kidger et al. 2021), whose values it
- * reproduces for a seed. An interval is halved until it meets the times asked for; the increment of a half is drawn from the Brownian bridge.
+ * A Brownian path on an interval that can be asked for any increment and always gives the same
+ * answer: Li et al. 2020, "Scalable Gradients for Stochastic Differential Equations"
+ * (arXiv:2001.01328), §4, in the form of torchsde's `BrownianTree` (halving, Kidger et al. 2021),
+ * whose values it reproduces for a seed. An interval is halved until it meets the times asked for;
+ * the increment of a half is drawn from the Brownian bridge.
  */
 import { NijimiError } from "../../errors.ts";
 import { torchGenerator } from "../../tensor/random/torch.ts";
@@ -97,7 +99,8 @@ export function brownianTree({
       poolSize: POOL_SIZE,
     });
     const noise = draw(word);
-    // in float32 throughout, as the published tree: short intervals are small differences of large increments
+    // in float32 throughout, as the published tree: short intervals are small differences of large
+    // increments
     const out = new Float32Array(size);
     for (let i = 0; i < size; i++) {
       const mean = fround(fround(before * whole[i]) * reciprocal);

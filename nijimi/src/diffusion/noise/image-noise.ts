@@ -1,6 +1,7 @@
 /**
- * The noise of a batch of images in A1111's manner (`ImageRNG`): one seed per image, a variation seed mixed in by slerp, noise of another size pasted
- * into the middle (seed resize), and another seed for the steps than for the start (ENSD, "eta noise seed delta").
+ * The noise of a batch of images in A1111's manner (`ImageRNG`): one seed per image, a variation
+ * seed mixed in by slerp, noise of another size pasted into the middle (seed resize), and another
+ * seed for the steps than for the start (ENSD, "eta noise seed delta").
  */
 import { NijimiError } from "../../errors.ts";
 import { philoxGenerator } from "../../tensor/random/philox.ts";
@@ -24,7 +25,10 @@ export interface ImageNoiseOptions {
   readonly variationSeeds?: readonly Seed[];
   /** Share of the variation, 0 to 1. @default 0 */
   readonly variationStrength?: number;
-  /** Height and width in latents of the size whose composition is to be kept. @default the size itself */
+  /**
+   * Height and width in latents of the size whose composition is to be kept. @default the size
+   * itself
+   */
   readonly resizeFrom?: readonly [height: number, width: number];
   /** Added to the seeds for all noise after the start (ENSD). @default 0 */
   readonly stepSeedDelta?: number;
@@ -71,7 +75,8 @@ function startNoise(
   const [fromHeight, fromWidth] = resizeFrom ?? [height, width];
   const resized = fromHeight !== height || fromWidth !== width;
   const drawn = [channels, fromHeight, fromWidth];
-  // noise of another size comes from a fresh generator: the image's own then draws what surrounds it
+  // noise of another size comes from a fresh generator: the image's own then draws what surrounds
+  // it
   let noise = (resized ? generator(seed) : own).randn(drawn);
   if (variationSeeds && variationStrength !== 0)
     noise = slerp(variationStrength, noise, generator(variationSeeds[index] ?? 0).randn(drawn));

@@ -1,6 +1,7 @@
 /**
- * NumPy's `SeedSequence` (O'Neill 2015, "Developing a seed_seq alternative"): spreads entropy of any length over a pool and draws independent
- * seeds from it; `spawnKey` names a child. torchsde derives the seeds of its Brownian tree so.
+ * NumPy's `SeedSequence` (O'Neill 2015, "Developing a seed_seq alternative"): spreads entropy of
+ * any length over a pool and draws independent seeds from it; `spawnKey` names a child. torchsde
+ * derives the seeds of its Brownian tree so.
  */
 import { NijimiError } from "../../errors.ts";
 
@@ -20,7 +21,8 @@ export interface SeedSequenceOptions {
 }
 
 /**
- * The first `count` words of 32 bits (`SeedSequence(entropy, spawn_key, pool_size).generate_state(count)`).
+ * The first `count` words of 32 bits (`SeedSequence(entropy, spawn_key,
+ * pool_size).generate_state(count)`).
  *
  * @param entropy a whole number ≥ 0 of any size
  */

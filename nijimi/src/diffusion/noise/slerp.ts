@@ -1,6 +1,7 @@
 /**
- * Spherical interpolation between two noises, so that the result is noise again (Shoemake 1985; Stable Diffusion's variation seeds). As A1111 has it: angles
- * are those of the vectors along the second axis, and nearly parallel noises are mixed linearly, with the weights the wrong way round.
+ * Spherical interpolation between two noises, so that the result is noise again (Shoemake 1985;
+ * Stable Diffusion's variation seeds). As A1111 has it: angles are those of the vectors along the
+ * second axis, and nearly parallel noises are mixed linearly, with the weights the wrong way round.
  */
 import { NijimiError } from "../../errors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";

@@ -1,8 +1,9 @@
 /**
- * How an ancestral step is split: a deterministic part down to `down`, then noise of standard deviation `up`.
- * With eta 1 the two together have the variance of DDPM's posterior (Ho et al. 2020, eq. 7), with eta 0 nothing is
- * added. In `ve` this is k-diffusion's `get_ancestral_step`; other spaces use the same noise : signal ratios, so
- * that a sampler means the same process in each.
+ * How an ancestral step is split: a deterministic part down to `down`, then noise of standard
+ * deviation `up`. With eta 1 the two together have the variance of DDPM's posterior (Ho et al.
+ * 2020, eq. 7), with eta 0 nothing is added. In `ve` this is k-diffusion's `get_ancestral_step`;
+ * other spaces use the same noise : signal ratios, so that a sampler means the same process in
+ * each.
  */
 import { type Level, levelAtRatio, ratioOf } from "./space.ts";
 import type { Space } from "./types.ts";
@@ -11,7 +12,9 @@ import type { Space } from "./types.ts";
 export interface AncestralStep {
   /** Where the deterministic part ends. */
   readonly down: Level;
-  /** Factor by which the state is scaled when noise lifts it from `down` to the target: α'/α_down. */
+  /**
+   * Factor by which the state is scaled when noise lifts it from `down` to the target: α'/α_down.
+   */
   readonly keep: number;
   /** Standard deviation of the noise then added. */
   readonly up: number;

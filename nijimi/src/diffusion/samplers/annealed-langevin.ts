@@ -1,6 +1,8 @@
 /**
- * Annealed Langevin dynamics: Song & Ermon 2019, "Generative Modeling by Estimating Gradients of the Data Distribution" (arXiv:1907.05600), algorithm 1: at every level
- * some steps x + α/2·s + √α·z with α = ε·σ²/σ_L². The authors' `step_lr` is ε/2. With a last denoising step as in "Improved Techniques" (arXiv:2006.09011).
+ * Annealed Langevin dynamics: Song & Ermon 2019, "Generative Modeling by Estimating Gradients of
+ * the Data Distribution" (arXiv:1907.05600), algorithm 1: at every level some steps x + α/2·s +
+ * √α·z with α = ε·σ²/σ_L². The authors' `step_lr` is ε/2. With a last denoising step as in
+ * "Improved Techniques" (arXiv:2006.09011).
  */
 import { combine } from "./arithmetic.ts";
 import { beginLoop, checkRange } from "./loop.ts";
@@ -18,8 +20,9 @@ export interface AnnealedLangevinOptions {
 }
 
 /**
- * Annealed Langevin dynamics, in `ve`. `sigmas` are levels above 0, all of which are sampled at; x is anything, NCSN starts from uniform noise. One evaluation a step;
- * stochastic. A step of the event is one of Langevin's.
+ * Annealed Langevin dynamics, in `ve`. `sigmas` are levels above 0, all of which are sampled at; x
+ * is anything, NCSN starts from uniform noise. One evaluation a step; stochastic. A step of the
+ * event is one of Langevin's.
  */
 export async function* annealedLangevin(input: SamplerInput & AnnealedLangevinOptions): SamplerRun {
   const { stepSize = 4e-5, stepsPerLevel = 100, denoiseFinal = false } = input;

@@ -9,8 +9,8 @@ type F32 = Tensor<"float32">;
 export type Term = readonly [coefficient: number, tensor: F32];
 
 /**
- * Σ coefficient·tensor. Terms whose coefficient is 0 are left out, so that 0·∞ cannot spoil a sum; a tensor that comes
- * twice is read once.
+ * Σ coefficient·tensor. Terms whose coefficient is 0 are left out, so that 0·∞ cannot spoil a sum;
+ * a tensor that comes twice is read once.
  *
  * @example
  * const x2 = combine([alpha, denoised], [std, eps]); // x2 = α·x0 + σ·ε
@@ -68,8 +68,9 @@ export function epsOf(x: F32, prediction: Prediction, at: Level): F32 {
 }
 
 /**
- * The deterministic first-order step from one level to another, α'·x0 + σ_t'·ε with ε = (x − α·x0)/σ_t.
- * DDIM (eta 0), Euler in sigma (`ve`), DPM-Solver-1, and Euler of a rectified flow are this same step.
+ * The deterministic first-order step from one level to another, α'·x0 + σ_t'·ε with ε = (x −
+ * α·x0)/σ_t. DDIM (eta 0), Euler in sigma (`ve`), DPM-Solver-1, and Euler of a rectified flow are
+ * this same step.
  */
 export function transfer(x: F32, denoised: F32, from: Level, to: Level): F32 {
   const keep = to.std / from.std;

@@ -1,6 +1,8 @@
 /**
- * CFG++: Chung et al. 2024, "CFG++: Manifold-constrained Classifier Free Guidance for Diffusion Models" (arXiv:2406.08070), algorithm 1: step with the guided x0 but
- * renoise with the unconditional ε. The denoiser gives the guided x0 as `denoised` and the unconditional noise as `eps`; then DDIM's step is CFG++'s.
+ * CFG++: Chung et al. 2024, "CFG++: Manifold-constrained Classifier Free Guidance for Diffusion
+ * Models" (arXiv:2406.08070), algorithm 1: step with the guided x0 but renoise with the
+ * unconditional ε. The denoiser gives the guided x0 as `denoised` and the unconditional noise as
+ * `eps`; then DDIM's step is CFG++'s.
  */
 import { NijimiError } from "../../errors.ts";
 import { ancestralStep } from "./ancestral-step.ts";
@@ -15,7 +17,10 @@ export function ddimCfgPlusPlus(input: SamplerInput & DdimOptions): SamplerRun {
   return ddim({ ...input, denoise: withUnconditionalEps("ddimCfgPlusPlus", input.denoise) });
 }
 
-/** Euler CFG++ (and, with eta > 0, Euler a CFG++): x' = α_down·x0 + σ_down·ε_uncond + σ_up·noise. Order 1. */
+/**
+ * Euler CFG++ (and, with eta > 0, Euler a CFG++): x' = α_down·x0 + σ_down·ε_uncond + σ_up·noise.
+ * Order 1.
+ */
 export async function* eulerCfgPlusPlus(input: SamplerInput & AncestralOptions): SamplerRun {
   const { eta = 0, sNoise = 1 } = input;
   checkAncestral("eulerCfgPlusPlus", { eta, sNoise });

@@ -1,6 +1,7 @@
 /**
  * Stochastic churn: EDM (arXiv:2206.00364), algorithm 2, lines 4–6. Shared by Euler, Heun and DPM2.
- * γ = min(S_churn/N, √2 − 1) for levels in [S_tmin, S_tmax]; σ̂ = σ(1 + γ); x̂ = x + S_noise·√(σ̂² − σ²)·ε.
+ * γ = min(S_churn/N, √2 − 1) for levels in [S_tmin, S_tmax]; σ̂ = σ(1 + γ); x̂ = x + S_noise·√(σ̂²
+ * − σ²)·ε.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { NijimiError } from "../../errors.ts";

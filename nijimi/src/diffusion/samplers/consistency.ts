@@ -1,6 +1,6 @@
 /**
- * Multistep consistency sampling: Song et al. 2023, "Consistency Models" (arXiv:2303.01469), algorithm 1: x0 from noise, then noise of
- * variance σ² − σ_min² added and removed again.
+ * Multistep consistency sampling: Song et al. 2023, "Consistency Models" (arXiv:2303.01469),
+ * algorithm 1: x0 from noise, then noise of variance σ² − σ_min² added and removed again.
  */
 import { NijimiError } from "../../errors.ts";
 import { combine } from "./arithmetic.ts";

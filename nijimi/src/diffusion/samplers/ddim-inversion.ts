@@ -1,7 +1,8 @@
 /**
- * DDIM run backwards, from a clean image to the noise that DDIM (eta 0) turns into it: Song et al. 2021 (arXiv:2010.02502), §4.3.
- * A step needs ε at the noisier level it goes to and takes ε at the level it comes from; `refinements` solve for the former by fixed-point
- * iteration (AIDI, Pan et al. 2023, arXiv:2309.04907), after which inversion and sampling agree to rounding.
+ * DDIM run backwards, from a clean image to the noise that DDIM (eta 0) turns into it: Song et al.
+ * 2021 (arXiv:2010.02502), §4.3. A step needs ε at the noisier level it goes to and takes ε at the
+ * level it comes from; `refinements` solve for the former by fixed-point iteration (AIDI, Pan et
+ * al. 2023, arXiv:2309.04907), after which inversion and sampling agree to rounding.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { NijimiError } from "../../errors.ts";
@@ -13,13 +14,22 @@ import type { Prediction, SamplerInput, SamplerRun } from "./types.ts";
 
 /** Options of {@link ddimInversion}. */
 export interface DdimInversionOptions {
-  /** Evaluations spent per step on making the step exact. 0 is the published approximation. @default 0 */
+  /**
+   * Evaluations spent per step on making the step exact. 0 is the published approximation. @default
+   * 0
+   */
   readonly refinements?: number;
-  /** Level each step goes to, where that is not the level the next one starts from. @default sigmas[i + 1] */
+  /**
+   * Level each step goes to, where that is not the level the next one starts from. @default
+   * sigmas[i + 1]
+   */
   readonly targets?: ArrayLike<number>;
 }
 
-/** Inversion of DDIM. `sigmas` rise; x is the clean end. Deterministic; 1 + `refinements` evaluations a step. */
+/**
+ * Inversion of DDIM. `sigmas` rise; x is the clean end. Deterministic; 1 + `refinements`
+ * evaluations a step.
+ */
 export async function* ddimInversion(input: SamplerInput & DdimInversionOptions): SamplerRun {
   const { refinements = 0 } = input;
   if (!(Number.isInteger(refinements) && refinements >= 0))

@@ -1,6 +1,7 @@
 /**
- * DDIM: Song et al. 2021, "Denoising Diffusion Implicit Models" (arXiv:2010.02502), eq. 12 and 16, for any eta.
- * x' = α'·x0 + √(σ'² − s²)·ε + s·noise with s = eta·√β̃, β̃ the variance of DDPM's posterior for the step.
+ * DDIM: Song et al. 2021, "Denoising Diffusion Implicit Models" (arXiv:2010.02502), eq. 12 and 16,
+ * for any eta. x' = α'·x0 + √(σ'² − s²)·ε + s·noise with s = eta·√β̃, β̃ the variance of DDPM's
+ * posterior for the step.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { NijimiError } from "../../errors.ts";
@@ -15,8 +16,8 @@ export interface DdimOptions {
   /** 0: deterministic. 1: the variance of DDPM. @default 0 */
   readonly eta?: number;
   /**
-   * Level each step goes to, where that is not the level the next one starts from: diffusers always goes T/n timesteps on, also with spacings that
-   * have other strides. @default sigmas[i + 1]
+   * Level each step goes to, where that is not the level the next one starts from: diffusers always
+   * goes T/n timesteps on, also with spacings that have other strides. @default sigmas[i + 1]
    */
   readonly targets?: ArrayLike<number>;
   /** Scale of the added noise (LDM's `temperature`). @default 1 */

@@ -1,7 +1,8 @@
 /**
- * DEIS, log-ρ Adams–Bashforth: Zhang & Chen 2023, "Fast Sampling of Diffusion Models with Exponential Integrator" (arXiv:2204.13902),
- * ρAB-DEIS in log ρ, as diffusers' `DEISMultistepScheduler` has it. ε is extrapolated as a polynomial in λ = −log ρ and the linear part is
- * integrated exactly.
+ * DEIS, log-ρ Adams–Bashforth: Zhang & Chen 2023, "Fast Sampling of Diffusion Models with
+ * Exponential Integrator" (arXiv:2204.13902), ρAB-DEIS in log ρ, as diffusers'
+ * `DEISMultistepScheduler` has it. ε is extrapolated as a polynomial in λ = −log ρ and the linear
+ * part is integrated exactly.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { combine, epsOf, type Term, transfer } from "./arithmetic.ts";

@@ -1,6 +1,7 @@
 /**
- * DPM-Solver-12 and -23 with adaptive steps (Lu et al. 2022, arXiv:2206.00927, appendix C): two orders are compared and a PID controller
- * chooses the next step in λ. k-diffusion's `sample_dpm_adaptive`. The error norm runs over the whole batch, so images of one batch share
+ * DPM-Solver-12 and -23 with adaptive steps (Lu et al. 2022, arXiv:2206.00927, appendix C): two
+ * orders are compared and a PID controller chooses the next step in λ. k-diffusion's
+ * `sample_dpm_adaptive`. The error norm runs over the whole batch, so images of one batch share
  * their steps: split batches give (slightly) other images.
  */
 import { combine } from "./arithmetic.ts";
@@ -77,7 +78,10 @@ function scaledError(
   return Math.sqrt(sum / low.length);
 }
 
-/** A PID step-size controller with a smooth limiter, 1 + atan(factor − 1) (as torchode and k-diffusion have it). */
+/**
+ * A PID step-size controller with a smooth limiter, 1 + atan(factor − 1) (as torchode and
+ * k-diffusion have it).
+ */
 function pidController({
   h,
   order,

@@ -1,7 +1,8 @@
 /**
- * DPM-Solver-fast (Lu et al. 2022, arXiv:2206.00927, §3.4): a fixed number of evaluations spent on steps of order 3, and of order 2 or 1 at the
- * end, uniform in λ. k-diffusion's `sample_dpm_fast`, with its ancestral noise as an option. Levels between the first and the lowest
- * above 0 are ignored.
+ * DPM-Solver-fast (Lu et al. 2022, arXiv:2206.00927, §3.4): a fixed number of evaluations spent on
+ * steps of order 3, and of order 2 or 1 at the end, uniform in λ. k-diffusion's `sample_dpm_fast`,
+ * with its ancestral noise as an option. Levels between the first and the lowest above 0 are
+ * ignored.
  */
 import { NijimiError } from "../../errors.ts";
 import { ancestralStep } from "./ancestral-step.ts";

@@ -1,10 +1,13 @@
 /**
- * One step of the DPM-Solver family as coefficients of x, of the model's answer and of its scaled differences.
+ * One step of the DPM-Solver family as coefficients of x, of the model's answer and of its scaled
+ * differences.
  *
- * With h = λ' − λ the exact solution is x' = (σ'/σ)x + α'∫e^{−(λ'−λ)}x0 dλ in terms of x0 (DPM-Solver++, Lu et al. 2022,
- * arXiv:2211.01095, eq. 9) and x' = (α'/α)x − σ'∫e^{λ'−λ}ε dλ in terms of ε (DPM-Solver, arXiv:2206.00927, eq. 3.4); the answer
- * is expanded in λ as D0 + D1·(λ − λ0)/h + D2·((λ − λ0)/h)²/2. With eta > 0 the same is done for the reverse SDE: decay and
- * drift use H = (1 + eta)·h and noise of standard deviation σ'√(1 − e^{−2·eta·h}) is added (`sample_dpmpp_2m_sde`).
+ * With h = λ' − λ the exact solution is x' = (σ'/σ)x + α'∫e^{−(λ'−λ)}x0 dλ in terms of x0
+ * (DPM-Solver++, Lu et al. 2022, arXiv:2211.01095, eq. 9) and x' = (α'/α)x − σ'∫e^{λ'−λ}ε dλ in
+ * terms of ε (DPM-Solver, arXiv:2206.00927, eq. 3.4); the answer is expanded as
+ * D0 + D1·u + D2·u²/2 in u = (λ − λ0)/h. With eta > 0 the same is done for the reverse SDE: decay and drift
+ * use H = (1 + eta)·h and noise of standard deviation σ'√(1 − e^{−2·eta·h}) is added
+ * (`sample_dpmpp_2m_sde`).
  */
 import type { Level } from "./space.ts";
 

@@ -1,6 +1,7 @@
 /**
- * DPM-Solver and DPM-Solver++ with the answers of earlier steps instead of extra evaluations, orders 1 to 3, as ODE or as
- * reverse SDE: Lu et al. 2022 (arXiv:2206.00927, arXiv:2211.01095 algorithm 2). The base of DPM++ 2M, 2M SDE and 3M SDE.
+ * DPM-Solver and DPM-Solver++ with the answers of earlier steps instead of extra evaluations,
+ * orders 1 to 3, as ODE or as reverse SDE: Lu et al. 2022 (arXiv:2206.00927, arXiv:2211.01095
+ * algorithm 2). The base of DPM++ 2M, 2M SDE and 3M SDE.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { combine, epsOf, type Term } from "./arithmetic.ts";
@@ -28,11 +29,14 @@ export interface DpmSolverMultistepOptions {
   readonly sNoise?: number;
   /** Lower the order towards the end of schedules of fewer than 15 steps. @default true */
   readonly lowerOrderFinal?: boolean;
-  /** First order in the last step, whatever the length. A last step to σ = 0 always is. @default false */
+  /**
+   * First order in the last step, whatever the length. A last step to σ = 0 always is. @default
+   * false
+   */
   readonly eulerAtFinal?: boolean;
   /**
-   * Sign of the constant in a third-order SDE step's last term: diffusers 0.35 has −½ where the expansion (and
-   * k-diffusion) has +½. @default "published"
+   * Sign of the constant in a third-order SDE step's last term: diffusers 0.35 has −½ where the
+   * expansion (and k-diffusion) has +½. @default "published"
    */
   readonly thirdOrderSde?: "published" | "diffusers";
   /** @default "falling"; "rising" inverts */

@@ -1,8 +1,9 @@
 /**
- * Singlestep DPM-Solver and DPM-Solver++, orders 1 to 3, on the levels of the schedule: Lu et al. 2022 (arXiv:2206.00927
- * algorithms 1–2, arXiv:2211.01095 algorithm 1) as diffusers' `DPMSolverSinglestepScheduler` arranges it. A group of k
- * steps starts at one state; its first k − 1 steps are lower-order steps that only serve to place evaluations.
- * Differs from the papers in that the evaluations lie on the given levels instead of fixed fractions of λ.
+ * Singlestep DPM-Solver and DPM-Solver++, orders 1 to 3, on the levels of the schedule: Lu et al.
+ * 2022 (arXiv:2206.00927 algorithms 1–2, arXiv:2211.01095 algorithm 1) as diffusers'
+ * `DPMSolverSinglestepScheduler` arranges it. A group of k steps starts at one state; its first k −
+ * 1 steps are lower-order steps that only serve to place evaluations. Differs from the papers in
+ * that the evaluations lie on the given levels instead of fixed fractions of λ.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { combine, epsOf, type Term } from "./arithmetic.ts";
@@ -26,15 +27,21 @@ export interface DpmSolverSinglestepOptions {
   readonly solverType?: SolverType;
   /** 0: ODE. 1: reverse SDE, with prediction "x0" only. @default 0 */
   readonly eta?: number;
-  /** End with steps of lower order; always done when the last level is 0 or the steps are no multiple of the order. @default true */
+  /**
+   * End with steps of lower order; always done when the last level is 0 or the steps are no
+   * multiple of the order. @default true
+   */
   readonly lowerOrderFinal?: boolean;
-  /** As in the multistep solver: diffusers 0.35 has another constant in a third-order SDE step. @default "published" */
+  /**
+   * As in the multistep solver: diffusers 0.35 has another constant in a third-order SDE step.
+   * @default "published"
+   */
   readonly thirdOrderSde?: "published" | "diffusers";
 }
 
 /**
- * Singlestep DPM-Solver: order `order` per group of as many evaluations; one evaluation a step; deterministic at eta 0.
- * DPM++ 1S, 2S and 3S by order.
+ * Singlestep DPM-Solver: order `order` per group of as many evaluations; one evaluation a step;
+ * deterministic at eta 0. DPM++ 1S, 2S and 3S by order.
  */
 export async function* dpmSolverSinglestep(
   input: SamplerInput & DpmSolverSinglestepOptions,
@@ -118,7 +125,8 @@ function groupTerms(
       [d1 / r1, m1.value],
     ]; // D1 = (m1 − m0)/r1
   const r2 = (m2.at.lambda - m0.at.lambda) / h;
-  // a = (m1 − m0)/r1, b = (m2 − m0)/r2; midpoint: D1 = b; Heun: D1 = (r2·a − r1·b)/(r2 − r1), D2 = 2(b − a)/(r2 − r1)
+  // a = (m1 − m0)/r1, b = (m2 − m0)/r2; midpoint: D1 = b; Heun: D1 = (r2·a − r1·b)/(r2 − r1), D2 =
+  // 2(b − a)/(r2 − r1)
   const a = type === "midpoint" ? 0 : (d1 * r2 - 2 * d2) / (r2 - r1);
   const b = type === "midpoint" ? d1 : (2 * d2 - d1 * r1) / (r2 - r1);
   return [

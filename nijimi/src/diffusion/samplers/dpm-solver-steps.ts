@@ -1,6 +1,7 @@
 /**
- * DPM-Solver-1, -2 and -3 (Lu et al. 2022, arXiv:2206.00927, algorithms 1 and 2, eq. 3.7) over an interval of λ, with evaluations at
- * the fractions r1 and r2 of it. Answers are shared between orders, as DPM fast and DPM adaptive need.
+ * DPM-Solver-1, -2 and -3 (Lu et al. 2022, arXiv:2206.00927, algorithms 1 and 2, eq. 3.7) over an
+ * interval of λ, with evaluations at the fractions r1 and r2 of it. Answers are shared between
+ * orders, as DPM fast and DPM adaptive need.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { combine, epsOf } from "./arithmetic.ts";

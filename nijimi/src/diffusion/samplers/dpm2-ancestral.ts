@@ -1,4 +1,6 @@
-/** DPM2 down to an ancestral step's lower level, then noise: k-diffusion's `sample_dpm_2_ancestral`. */
+/**
+ * DPM2 down to an ancestral step's lower level, then noise: k-diffusion's `sample_dpm_2_ancestral`.
+ */
 import { ancestralStep } from "./ancestral-step.ts";
 import { combine, transfer } from "./arithmetic.ts";
 import { type AncestralOptions, checkAncestral } from "./euler-ancestral.ts";

@@ -1,6 +1,7 @@
 /**
- * The midpoint method with the midpoint on a logarithmic scale of sigma: DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927)
- * as k-diffusion integrates it (`sample_dpm_2`), with the churn of EDM's algorithm 2.
+ * The midpoint method with the midpoint on a logarithmic scale of sigma: DPM-Solver-2 (Lu et al.
+ * 2022, arXiv:2206.00927) as k-diffusion integrates it (`sample_dpm_2`), with the churn of EDM's
+ * algorithm 2.
  */
 import { transfer } from "./arithmetic.ts";
 import { checkChurn, churn, type ChurnOptions, isChurning } from "./churn.ts";

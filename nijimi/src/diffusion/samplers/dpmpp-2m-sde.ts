@@ -1,4 +1,7 @@
-/** DPM++ 2M SDE: the reverse SDE of DPM-Solver++ with the previous answer, k-diffusion's `sample_dpmpp_2m_sde`. */
+/**
+ * DPM++ 2M SDE: the reverse SDE of DPM-Solver++ with the previous answer, k-diffusion's
+ * `sample_dpmpp_2m_sde`.
+ */
 import { dpmSolverMultistep } from "./dpm-solver-multistep.ts";
 import type { SolverType } from "./dpm-solver-formulas.ts";
 import type { AncestralOptions } from "./euler-ancestral.ts";
@@ -10,7 +13,10 @@ export interface Dpmpp2mSdeOptions extends AncestralOptions {
   readonly solverType?: SolverType;
 }
 
-/** DPM++ 2M SDE. Order 2 at eta 0; one evaluation a step. Give it Brownian noise for the same path at any step size. */
+/**
+ * DPM++ 2M SDE. Order 2 at eta 0; one evaluation a step. Give it Brownian noise for the same path
+ * at any step size.
+ */
 export function dpmpp2mSde({
   eta = 1,
   solverType = "midpoint",

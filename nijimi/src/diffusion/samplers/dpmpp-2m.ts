@@ -1,4 +1,7 @@
-/** DPM++ 2M: DPM-Solver++ of order 2 with the previous answer (arXiv:2211.01095, algorithm 2), k-diffusion's `sample_dpmpp_2m`. */
+/**
+ * DPM++ 2M: DPM-Solver++ of order 2 with the previous answer (arXiv:2211.01095, algorithm 2),
+ * k-diffusion's `sample_dpmpp_2m`.
+ */
 import { dpmSolverMultistep } from "./dpm-solver-multistep.ts";
 import type { SamplerInput, SamplerRun } from "./types.ts";
 

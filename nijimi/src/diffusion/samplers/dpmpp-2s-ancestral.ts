@@ -1,6 +1,6 @@
 /**
- * DPM-Solver++(2S) (Lu et al. 2022, arXiv:2211.01095, algorithm 1 with r = ½) down to an ancestral step's lower level, then
- * noise: k-diffusion's `sample_dpmpp_2s_ancestral`.
+ * DPM-Solver++(2S) (Lu et al. 2022, arXiv:2211.01095, algorithm 1 with r = ½) down to an ancestral
+ * step's lower level, then noise: k-diffusion's `sample_dpmpp_2s_ancestral`.
  */
 import { ancestralStep } from "./ancestral-step.ts";
 import { combine, transfer } from "./arithmetic.ts";

@@ -1,6 +1,6 @@
 /**
- * DPM++ SDE: two ancestral first-order steps from the same state, the second with the answers of both combined;
- * k-diffusion's `sample_dpmpp_sde`, diffusers' `DPMSolverSDEScheduler` (r = ½).
+ * DPM++ SDE: two ancestral first-order steps from the same state, the second with the answers of
+ * both combined; k-diffusion's `sample_dpmpp_sde`, diffusers' `DPMSolverSDEScheduler` (r = ½).
  */
 import { ancestralCoefficients, ancestralStep } from "./ancestral-step.ts";
 import { combine, transfer } from "./arithmetic.ts";
@@ -17,8 +17,8 @@ export interface DpmppSdeOptions extends AncestralOptions {
 }
 
 /**
- * DPM++ SDE. Order 2 at eta 0, weak order 1 otherwise; two evaluations and two draws a step, over overlapping
- * intervals: give it Brownian noise.
+ * DPM++ SDE. Order 2 at eta 0, weak order 1 otherwise; two evaluations and two draws a step, over
+ * overlapping intervals: give it Brownian noise.
  */
 export async function* dpmppSde(input: SamplerInput & DpmppSdeOptions): SamplerRun {
   const { eta = 1, sNoise = 1, r = 0.5 } = input;

@@ -1,6 +1,7 @@
 /**
- * Euler with ancestral noise: k-diffusion's `sample_euler_ancestral`. In noise : signal ratios this is DDIM with the
- * same eta (Song et al. 2021, arXiv:2010.02502, eq. 12 and 16), and with eta 1 ancestral sampling of DDPM.
+ * Euler with ancestral noise: k-diffusion's `sample_euler_ancestral`. In noise : signal ratios this
+ * is DDIM with the same eta (Song et al. 2021, arXiv:2010.02502, eq. 12 and 16), and with eta 1
+ * ancestral sampling of DDPM.
  */
 import { ancestralCoefficients, ancestralStep } from "./ancestral-step.ts";
 import { combine } from "./arithmetic.ts";

@@ -1,7 +1,8 @@
 /**
- * Euler's method on the probability-flow ODE dx/dσ = (x − x0)/σ, with the optional churn of algorithm 2 of
- * Karras et al. 2022 (EDM, arXiv:2206.00364): before a step the state is noised a little beyond its level.
- * One step equals DDIM (eta 0) and DPM-Solver-1; in `flow` it is Euler's step of a rectified flow.
+ * Euler's method on the probability-flow ODE dx/dσ = (x − x0)/σ, with the optional churn of
+ * algorithm 2 of Karras et al. 2022 (EDM, arXiv:2206.00364): before a step the state is noised a
+ * little beyond its level. One step equals DDIM (eta 0) and DPM-Solver-1; in `flow` it is Euler's
+ * step of a rectified flow.
  */
 import { transfer } from "./arithmetic.ts";
 import { checkChurn, churn, type ChurnOptions, isChurning } from "./churn.ts";

@@ -1,6 +1,6 @@
 /**
- * Integrals behind exponential multistep methods (DEIS, SA-Solver): ∫₀ʰ e^{−cu}·L_i(u) du for the Lagrange polynomials L_i through
- * given nodes, where u = λ' − λ counts back from the target level.
+ * Integrals behind exponential multistep methods (DEIS, SA-Solver): ∫₀ʰ e^{−cu}·L_i(u) du for the
+ * Lagrange polynomials L_i through given nodes, where u = λ' − λ counts back from the target level.
  */
 
 /** The integrals, one per node. `nodes` are the u of the answers; `h` is finite. */

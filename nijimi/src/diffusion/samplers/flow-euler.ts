@@ -1,6 +1,8 @@
 /**
- * Euler's steps of a rectified flow: Liu et al. 2022 (arXiv:2209.03003), Esser et al. 2024 (arXiv:2403.03206). The path is x = (1 − σ)·x0 + σ·ε and
- * dx/dσ = (x − x0)/σ, so this is {@link euler} in space "flow"; `stochastic` replaces the noise in every step instead (diffusers' `stochastic_sampling`).
+ * Euler's steps of a rectified flow: Liu et al. 2022 (arXiv:2209.03003), Esser et al. 2024
+ * (arXiv:2403.03206). The path is x = (1 − σ)·x0 + σ·ε and dx/dσ = (x − x0)/σ, so this is
+ * `euler` in space "flow"; `stochastic` replaces the noise in every step instead (diffusers'
+ * `stochastic_sampling`).
  */
 import { combine } from "./arithmetic.ts";
 import { euler } from "./euler.ts";

@@ -1,4 +1,7 @@
-/** Heun's method for a rectified flow: {@link heun} in space "flow", diffusers' `FlowMatchHeunDiscreteScheduler`. */
+/**
+ * Heun's method for a rectified flow: {@link heun} in space "flow", diffusers'
+ * `FlowMatchHeunDiscreteScheduler`.
+ */
 import { heun } from "./heun.ts";
 import type { SamplerInput, SamplerRun } from "./types.ts";
 

@@ -1,6 +1,7 @@
 /**
- * A distribution whose denoiser is known in closed form: every element of x0 is drawn independently from a one-dimensional mixture of Gaussians of equal
- * width. For tests of samplers, plots and lessons.
+ * A distribution whose denoiser is known in closed form: every element of x0 is drawn independently
+ * from a one-dimensional mixture of Gaussians of equal width. For tests of samplers, plots and
+ * lessons.
  */
 import { NijimiError } from "../../errors.ts";
 import { levelOf } from "./space.ts";

@@ -1,6 +1,6 @@
 /**
- * Heun's second-order method: EDM (Karras et al. 2022, arXiv:2206.00364), algorithm 1, and with churn algorithm 2.
- * Two evaluations a step, one in a last step to σ = 0.
+ * Heun's second-order method: EDM (Karras et al. 2022, arXiv:2206.00364), algorithm 1, and with
+ * churn algorithm 2. Two evaluations a step, one in a last step to σ = 0.
  */
 import { transfer } from "./arithmetic.ts";
 import { checkChurn, churn, type ChurnOptions, isChurning } from "./churn.ts";
@@ -9,8 +9,8 @@ import { advance, firstOrderOnly, slope } from "./ode.ts";
 import type { SamplerInput, SamplerRun } from "./types.ts";
 
 /**
- * Heun. Order 2; deterministic unless `sChurn` > 0. EDM's stochastic sampler is this with its S_churn, S_tmin,
- * S_tmax and S_noise (ImageNet-64: 40, 0.05, 50, 1.003).
+ * Heun. Order 2; deterministic unless `sChurn` > 0. EDM's stochastic sampler is this with its
+ * S_churn, S_tmin, S_tmax and S_noise (ImageNet-64: 40, 0.05, 50, 1.003).
  *
  * @example
  * for await (const { x } of heun({ denoise, x, sigmas: karrasSigmas })) sample = x;

@@ -1,6 +1,7 @@
 /**
- * iPNDM (Zhang & Chen 2023, arXiv:2204.13902, eq. 33; diffusers' `IPNDMScheduler`): Adams–Bashforth with the coefficients of an equal grid on ε, and DDIM's
- * transfer. Unlike PNDM it starts with lower orders instead of Runge–Kutta steps.
+ * iPNDM (Zhang & Chen 2023, arXiv:2204.13902, eq. 33; diffusers' `IPNDMScheduler`): Adams–Bashforth
+ * with the coefficients of an equal grid on ε, and DDIM's transfer. Unlike PNDM it starts with
+ * lower orders instead of Runge–Kutta steps.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { combine, epsOf, type Term } from "./arithmetic.ts";
@@ -22,7 +23,10 @@ export interface IpndmOptions {
   readonly order?: 1 | 2 | 3 | 4;
 }
 
-/** The smallest α that x is divided by: from pure noise ε says nothing about x0, which is then taken as 0. */
+/**
+ * The smallest α that x is divided by: from pure noise ε says nothing about x0, which is then taken
+ * as 0.
+ */
 const SMALLEST_ALPHA = 1e-8;
 
 /** iPNDM. Order 2 and more on equal grids, 1 on others; one evaluation a step; deterministic. */

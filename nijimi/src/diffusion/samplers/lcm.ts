@@ -1,6 +1,7 @@
 /**
- * Latent consistency sampling: Luo et al. 2023, "Latent Consistency Models" (arXiv:2310.04378), algorithm 3: jump to x0, noise again to the next
- * level, repeat. The network's boundary condition (c_skip, c_out) is part of the denoiser.
+ * Latent consistency sampling: Luo et al. 2023, "Latent Consistency Models" (arXiv:2310.04378),
+ * algorithm 3: jump to x0, noise again to the next level, repeat. The network's boundary condition
+ * (c_skip, c_out) is part of the denoiser.
  */
 import { combine } from "./arithmetic.ts";
 import { beginLoop, checkRange } from "./loop.ts";
@@ -12,7 +13,10 @@ export interface LcmOptions {
   readonly sNoise?: number;
 }
 
-/** LCM. For distilled consistency networks, 1 to 8 steps; one evaluation a step; stochastic. The last step ends at x0. */
+/**
+ * LCM. For distilled consistency networks, 1 to 8 steps; one evaluation a step; stochastic. The
+ * last step ends at x0.
+ */
 export async function* lcm(input: SamplerInput & LcmOptions): SamplerRun {
   const { sNoise = 1 } = input;
   checkRange("lcm", "sNoise", sNoise, 0);

@@ -1,7 +1,7 @@
 /**
  * Linear multistep (Adams–Bashforth on the actual grid of sigmas): k-diffusion's `sample_lms`.
- * Coefficients are integrals of Lagrange polynomials; Gauss–Legendre quadrature makes them exact, where k-diffusion
- * and diffusers use adaptive quadrature to 1e-4.
+ * Coefficients are integrals of Lagrange polynomials; Gauss–Legendre quadrature makes them exact,
+ * where k-diffusion and diffusers use adaptive quadrature to 1e-4.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { combine, type Term, transfer } from "./arithmetic.ts";
@@ -38,8 +38,8 @@ export async function* lms(input: SamplerInput & LmsOptions): SamplerRun {
 }
 
 /**
- * ∫ from nodes[step] to nodes[step + 1] of the Lagrange polynomials through the `order` nodes at and before `step`,
- * latest first.
+ * ∫ from nodes[step] to nodes[step + 1] of the Lagrange polynomials through the `order` nodes at
+ * and before `step`, latest first.
  */
 export function multistepWeights(nodes: ArrayLike<number>, step: number, order: number): number[] {
   const start = nodes[step];

@@ -1,4 +1,7 @@
-/** What every sampling loop does around its formula: refuse bad input, stop when told to, ask the denoiser. */
+/**
+ * What every sampling loop does around its formula: refuse bad input, stop when told to, ask the
+ * denoiser.
+ */
 import { NijimiError, unknownName } from "../../errors.ts";
 import { sizeOf, type Tensor } from "../../tensor/tensor.ts";
 import { type Level, levelOf, SPACES } from "./space.ts";
@@ -38,8 +41,8 @@ export interface LoopOptions {
 /**
  * Checks the input of a sampler.
  *
- * @throws NijimiError `option` for levels that are not falling numbers ≥ 0, an unknown space or missing noise;
- * `shape` for a start whose data does not fit its shape
+ * @throws NijimiError `option` for levels that are not falling numbers ≥ 0, an unknown space or
+ * missing noise; `shape` for a start whose data does not fit its shape
  */
 export function beginLoop(sampler: string, input: SamplerInput, options: LoopOptions = {}): Loop {
   const { denoise, x, space = "ve", noise, signal, firstStep = 0 } = input;

@@ -1,14 +1,18 @@
 /**
- * The probability-flow ODE as Runge–Kutta and multistep methods need it: a derivative and a weighted sum of them.
- * In `ve` (Karras et al. 2022, eq. 3 with σ(t) = t) and `flow` time is sigma and dx/dσ = (x − x0)/σ. In `vp` the
- * same holds for x/α, so states are divided by α on the way in and multiplied on the way out.
+ * The probability-flow ODE as Runge–Kutta and multistep methods need it: a derivative and a
+ * weighted sum of them. In `ve` (Karras et al. 2022, eq. 3 with σ(t) = t) and `flow` time is sigma
+ * and dx/dσ = (x − x0)/σ. In `vp` the same holds for x/α, so states are divided by α on the way in
+ * and multiplied on the way out.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { combine, type Term } from "./arithmetic.ts";
 import type { Level } from "./space.ts";
 import type { Space } from "./types.ts";
 
-/** weight·derivative as terms of a sum, the derivative being that of x in `ve` and `flow`, of x/α in `vp`. */
+/**
+ * weight·derivative as terms of a sum, the derivative being that of x in `ve` and `flow`, of x/α in
+ * `vp`.
+ */
 export function slope(
   weight: number,
   space: Space,
@@ -24,7 +28,8 @@ export function slope(
 }
 
 /**
- * The state at level `to`: x + Σ weight·derivative, with weights that add up to `to.sigma − from.sigma`.
+ * The state at level `to`: x + Σ weight·derivative, with weights that add up to `to.sigma −
+ * from.sigma`.
  */
 export function advance(
   space: Space,
@@ -40,7 +45,10 @@ export function advance(
   );
 }
 
-/** True where the ODE in sigma cannot be followed by more than one Euler step: from pure noise, or to none. */
+/**
+ * True where the ODE in sigma cannot be followed by more than one Euler step: from pure noise, or
+ * to none.
+ */
 export function firstOrderOnly(from: Level, to: Level): boolean {
   return to.sigma === 0 || from.sigma === Infinity;
 }

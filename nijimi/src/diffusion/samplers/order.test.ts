@@ -1,4 +1,7 @@
-/** The order of convergence of every ODE solver, measured on mixtures with known score, is the one its table entry states. */
+/**
+ * The order of convergence of every ODE solver, measured on mixtures with known score, is the one
+ * its table entry states.
+ */
 import { describe, expect, it } from "vitest";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { type GaussianMixture, mixtureDenoiser } from "./gaussian-mixture.ts";
@@ -12,7 +15,10 @@ interface Problem {
   readonly mixture: GaussianMixture;
   /** Noise : signal ratios of the first and last level. */
   readonly range: readonly [number, number];
-  /** Numbers of steps between which the order is measured; two of three modulo 3, for solvers that group steps by three. */
+  /**
+   * Numbers of steps between which the order is measured; two of three modulo 3, for solvers that
+   * group steps by three.
+   */
   readonly steps: readonly [number, number];
 }
 

@@ -1,6 +1,8 @@
 /**
- * PNDM: Liu et al. 2022, "Pseudo Numerical Methods for Diffusion Models on Manifolds" (arXiv:2202.09778): Adams–Bashforth on ε with DDIM's transfer, started by
- * pseudo Runge–Kutta steps (the paper's F-PNDM) or, cheaper, by one improved Euler step and lower orders (PLMS of LDM and Stable Diffusion).
+ * PNDM: Liu et al. 2022, "Pseudo Numerical Methods for Diffusion Models on Manifolds"
+ * (arXiv:2202.09778): Adams–Bashforth on ε with DDIM's transfer, started by pseudo Runge–Kutta
+ * steps (the paper's F-PNDM) or, cheaper, by one improved Euler step and lower orders (PLMS of LDM
+ * and Stable Diffusion).
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { NijimiError } from "../../errors.ts";
@@ -16,11 +18,20 @@ type F32 = Tensor<"float32">;
 
 /** Options of {@link pndm}. */
 export interface PndmOptions {
-  /** How the first answers are gathered: three Runge–Kutta steps of four evaluations, or one improved Euler step. @default "plms" */
+  /**
+   * How the first answers are gathered: three Runge–Kutta steps of four evaluations, or one
+   * improved Euler step. @default "plms"
+   */
   readonly warmup?: "plms" | "runge-kutta";
-  /** What is extrapolated. diffusers takes the network's own output, so v for networks that predict v. @default "eps" */
+  /**
+   * What is extrapolated. diffusers takes the network's own output, so v for networks that predict
+   * v. @default "eps"
+   */
   readonly extrapolate?: "eps" | "v";
-  /** Level each step goes to, where that is not the level the next one starts from. @default sigmas[i + 1] */
+  /**
+   * Level each step goes to, where that is not the level the next one starts from. @default
+   * sigmas[i + 1]
+   */
   readonly targets?: ArrayLike<number>;
   /** Level the improved Euler step is repeated from. @default sigmas[firstStep] */
   readonly repeatFrom?: number;
@@ -28,7 +39,10 @@ export interface PndmOptions {
   readonly middles?: readonly PndmMiddle[];
 }
 
-/** The middle of a Runge–Kutta step: discrete timesteps may have none, so that two levels do its work. */
+/**
+ * The middle of a Runge–Kutta step: discrete timesteps may have none, so that two levels do its
+ * work.
+ */
 export interface PndmMiddle {
   /** Sigma the first stage goes to. */
   readonly reach: number;
@@ -37,8 +51,9 @@ export interface PndmMiddle {
 }
 
 /**
- * PNDM/PLMS. Order 2 in practice: an ε of fourth order in a first-order transfer. One evaluation a step after the warm-up, which takes
- * one evaluation more (PLMS) or nine (Runge–Kutta); deterministic.
+ * PNDM/PLMS. Order 2 in practice: an ε of fourth order in a first-order transfer. One evaluation a
+ * step after the warm-up, which takes one evaluation more (PLMS) or nine (Runge–Kutta);
+ * deterministic.
  */
 export async function* pndm(input: SamplerInput & PndmOptions): SamplerRun {
   const { warmup = "plms", extrapolate = "eps" } = input;
@@ -123,7 +138,10 @@ function pseudoMethod(loop: Loop, extrapolate: "eps" | "v"): PseudoMethod {
   };
 }
 
-/** The classical fourth-order step, x' from (e1 + 2·e2 + 2·e3 + e4)/6, each stage reached by a transfer from x. */
+/**
+ * The classical fourth-order step, x' from (e1 + 2·e2 + 2·e3 + e4)/6, each stage reached by a
+ * transfer from x.
+ */
 async function rungeKuttaStep(
   { answer, transfer: reachFrom }: PseudoMethod,
   x: F32,

@@ -1,6 +1,7 @@
 /**
- * The posterior q(x' | x, x0) of a step between two levels of any space: Ho et al. 2020 (arXiv:2006.11239), eq. 6–7, written with
- * x = (α/α')·x' + noise of variance σ² − (α/α')²σ'² instead of α_t and β_t, so that steps may be of any length.
+ * The posterior q(x' | x, x0) of a step between two levels of any space: Ho et al. 2020
+ * (arXiv:2006.11239), eq. 6–7, written with x = (α/α')·x' + noise of variance σ² − (α/α')²σ'²
+ * instead of α_t and β_t, so that steps may be of any length.
  */
 import type { Level } from "./space.ts";
 

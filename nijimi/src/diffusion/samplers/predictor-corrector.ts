@@ -1,6 +1,8 @@
 /**
- * Predictor–corrector sampling of a reverse SDE: Song et al. 2021, "Score-Based Generative Modeling through Stochastic Differential Equations" (arXiv:2011.13456), algorithms 1–5. In
- * every step correctors (Langevin) go first, then the predictor, as in the authors' code; the paper prints the other order. Times run evenly from 1 to `epsilon`.
+ * Predictor–corrector sampling of a reverse SDE: Song et al. 2021, "Score-Based Generative Modeling
+ * through Stochastic Differential Equations" (arXiv:2011.13456), algorithms 1–5. In every step
+ * correctors (Langevin) go first, then the predictor, as in the authors' code; the paper prints the
+ * other order. Times run evenly from 1 to `epsilon`.
  */
 import { NijimiError } from "../../errors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -50,8 +52,9 @@ interface Update {
 }
 
 /**
- * Predictor–corrector sampling. Weak order 1; 1 + `correctorSteps` evaluations a step; stochastic. Langevin's steps depend on norms averaged over the batch, so
- * that an image depends on the others of its batch, as in the authors' code.
+ * Predictor–corrector sampling. Weak order 1; 1 + `correctorSteps` evaluations a step; stochastic.
+ * Langevin's steps depend on norms averaged over the batch, so that an image depends on the others
+ * of its batch, as in the authors' code.
  */
 export async function* predictorCorrector(input: PredictorCorrectorInput): SamplerRun {
   const {

@@ -1,6 +1,8 @@
 /**
- * RePaint: Lugmayr et al. 2022, "RePaint: Inpainting using Denoising Diffusion Probabilistic Models" (arXiv:2201.09865), algorithm 1: the known region comes from the noised picture,
- * the unknown one from the reverse step, and jumps back up the schedule (`jumpLength` steps, `jumpSamples` times) let the two agree. eta 1 is the paper's DDPM step; diffusers' default is 0.
+ * RePaint: Lugmayr et al. 2022, "RePaint: Inpainting using Denoising Diffusion Probabilistic
+ * Models" (arXiv:2201.09865), algorithm 1: the known region comes from the noised picture, the
+ * unknown one from the reverse step, and jumps back up the schedule (`jumpLength` steps,
+ * `jumpSamples` times) let the two agree. eta 1 is the paper's DDPM step; diffusers' default is 0.
  */
 import { NijimiError } from "../../errors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -28,7 +30,10 @@ export interface RepaintOptions {
   readonly undoBetas?: (step: number) => ArrayLike<number>;
 }
 
-/** RePaint. One evaluation a step; stochastic. An event is a step down; jumps back happen between events. */
+/**
+ * RePaint. One evaluation a step; stochastic. An event is a step down; jumps back happen between
+ * events.
+ */
 export async function* repaint(input: SamplerInput & RepaintOptions): SamplerRun {
   const { known, mask, jumpLength = 10, jumpSamples = 10, eta = 1, undoBetas } = input;
   checkRange("repaint", "eta", eta, 0, 1);

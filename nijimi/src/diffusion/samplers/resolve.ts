@@ -1,4 +1,7 @@
-/** Samplers by any of their names: ours, A1111's with or without a schedule ("DPM++ 2M Karras"), ComfyUI's, k-diffusion's or a diffusers class. */
+/**
+ * Samplers by any of their names: ours, A1111's with or without a schedule ("DPM++ 2M Karras"),
+ * ComfyUI's, k-diffusion's or a diffusers class.
+ */
 import { nearestNames, NijimiError } from "../../errors.ts";
 import {
   resolveSigmaSchedule,
@@ -17,7 +20,8 @@ export interface ResolvedSampler {
 }
 
 /**
- * The sampler (and schedule) of a name. Case, spaces, hyphens and underscores do not matter, "++" and "pp" are the same.
+ * The sampler (and schedule) of a name. Case, spaces, hyphens and underscores do not matter, "++"
+ * and "pp" are the same.
  *
  * @throws NijimiError `option` for an unknown name, with the nearest known ones
  * @example

@@ -1,6 +1,7 @@
 /**
- * Restart: Xu et al. 2023, "Restart Sampling for Improving Generative Processes" (arXiv:2306.14878), algorithm 1: Heun's steps, and at given levels
- * the noise of an interval added back and removed again, several times over.
+ * Restart: Xu et al. 2023, "Restart Sampling for Improving Generative Processes"
+ * (arXiv:2306.14878), algorithm 1: Heun's steps, and at given levels the noise of an interval added
+ * back and removed again, several times over.
  */
 import { NijimiError } from "../../errors.ts";
 import { addNoise } from "./churn.ts";
@@ -8,7 +9,10 @@ import { heun } from "./heun.ts";
 import { beginLoop, checkRange } from "./loop.ts";
 import type { SamplerInput, SamplerRun } from "./types.ts";
 
-/** One restart: whenever `sigmaMin` is passed, go back up to `sigmaMax` and down again in `steps` steps, `times` times. */
+/**
+ * One restart: whenever `sigmaMin` is passed, go back up to `sigmaMax` and down again in `steps`
+ * steps, `times` times.
+ */
 export interface RestartInterval {
   readonly sigmaMin: number;
   readonly sigmaMax: number;

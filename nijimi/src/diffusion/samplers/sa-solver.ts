@@ -1,7 +1,8 @@
 /**
- * SA-Solver: Xue et al. 2023, "SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion Models" (arXiv:2309.05019): stochastic
- * Adams–Bashforth predictor and Adams–Moulton corrector with noise strength τ. Follows diffusers' `SASolverScheduler`, including its
- * rectified second-order coefficients for x0 (they match UniPC's bh2 at τ = 0).
+ * SA-Solver: Xue et al. 2023, "SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion
+ * Models" (arXiv:2309.05019): stochastic Adams–Bashforth predictor and Adams–Moulton corrector with
+ * noise strength τ. Follows diffusers' `SASolverScheduler`, including its rectified second-order
+ * coefficients for x0 (they match UniPC's bh2 at τ = 0).
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { combine, epsOf, type Term, transfer } from "./arithmetic.ts";
@@ -21,7 +22,10 @@ export interface SaSolverOptions {
   readonly correctorOrder?: 1 | 2 | 3 | 4;
   /** @default "x0" */
   readonly prediction?: SolverPrediction;
-  /** Noise strength τ ≥ 0 of the step that starts at `sigma`. @default 1 for noise : signal ratios in [0.05, 1], else 0 (the paper's CIFAR-10) */
+  /**
+   * Noise strength τ ≥ 0 of the step that starts at `sigma`. @default 1 for noise : signal ratios
+   * in [0.05, 1], else 0 (the paper's CIFAR-10)
+   */
   readonly tau?: (sigma: number, step: number) => number;
   /** @default true */
   readonly lowerOrderFinal?: boolean;
@@ -97,7 +101,10 @@ function defaultTau(ratio: number): number {
   return ratio >= 0.05 && ratio <= 1 ? 1 : 0;
 }
 
-/** The step `from` → `to` through the given answers, latest first: eq. 14 (x0) and its counterpart for ε. */
+/**
+ * The step `from` → `to` through the given answers, latest first: eq. 14 (x0) and its counterpart
+ * for ε.
+ */
 function adams(
   { x, noise, tau }: Taken,
   from: Level,

@@ -1,4 +1,7 @@
-/** What holds for every sampler of the table: distribution, determinism, independence of batches, spaces, refusals, cancelling. */
+/**
+ * What holds for every sampler of the table: distribution, determinism, independence of batches,
+ * spaces, refusals, cancelling.
+ */
 import { describe, expect, it } from "vitest";
 import { torchGenerator } from "../../tensor/random/torch.ts";
 import { perImage } from "../../tensor/random/streams.ts";

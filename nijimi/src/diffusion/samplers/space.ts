@@ -1,7 +1,7 @@
 /**
- * The three ways a noisy state is scaled (see the table in `types.ts`) as functions of `sigma`.
- * λ = log(α/σ_t) is half the log-SNR of Kingma et al. 2021 (arXiv:2107.00630) and the time of DPM-Solver
- * (Lu et al. 2022, arXiv:2206.00927); it means the same in every space.
+ * The three ways a noisy state is scaled (see the table in `types.ts`) as functions of `sigma`. λ =
+ * log(α/σ_t) is half the log-SNR of Kingma et al. 2021 (arXiv:2107.00630) and the time of
+ * DPM-Solver (Lu et al. 2022, arXiv:2206.00927); it means the same in every space.
  */
 import { unknownName } from "../../errors.ts";
 import type { Space } from "./types.ts";
@@ -21,7 +21,8 @@ export interface Level {
 }
 
 /**
- * The level that `sigma` names in `space`. Infinity is the level without signal of `vp` (zero terminal SNR).
+ * The level that `sigma` names in `space`. Infinity is the level without signal of `vp` (zero
+ * terminal SNR).
  *
  * @example
  * levelOf("flow", 0.25); // { sigma: 0.25, alpha: 0.75, std: 0.25, lambda: 1.0986… }

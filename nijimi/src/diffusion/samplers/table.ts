@@ -1,6 +1,8 @@
 /**
- * Every sampler that runs on a denoiser and a list of levels, with its properties and its names elsewhere. `order` is that of the ODE solver: the error of the endpoint of the
- * probability-flow ODE falls like n^−order (without noise, before the last step to σ = 0); the theory tests measure it.
+ * Every sampler that runs on a denoiser and a list of levels, with its properties and its names
+ * elsewhere. `order` is that of the ODE solver: the error of the endpoint of the probability-flow
+ * ODE falls like n^−order (without noise, before the last step to σ = 0); the theory tests measure
+ * it.
  */
 import type { SigmaScheduleName } from "../schedules/sigma-schedules.ts";
 import { annealedLangevin } from "./annealed-langevin.ts";
@@ -39,11 +41,17 @@ import { unipc } from "./unipc.ts";
 export interface SamplerEntry {
   /** The sampler with the options that the name stands for. */
   readonly run: (input: SamplerInput) => SamplerRun;
-  /** Order of the deterministic solver; undefined where nothing is solved (distilled networks, Langevin dynamics). */
+  /**
+   * Order of the deterministic solver; undefined where nothing is solved (distilled networks,
+   * Langevin dynamics).
+   */
   readonly order?: number;
   /** Evaluations of the denoiser per step; undefined where the sampler decides. */
   readonly evaluations: number | undefined;
-  /** Kind of noise that `run` wants: none, a stream, or (draws over overlapping intervals, any step size) a Brownian path. */
+  /**
+   * Kind of noise that `run` wants: none, a stream, or (draws over overlapping intervals, any step
+   * size) a Brownian path.
+   */
   readonly noise: "none" | "stream" | "brownian";
   /** What the network or denoiser must be, where any will not do. */
   readonly needs?:

@@ -1,6 +1,7 @@
 /**
- * Trajectory consistency sampling with strategic stochasticity: Zheng et al. 2024, "Trajectory Consistency Distillation" (arXiv:2402.19159),
- * algorithm 4: jump below the next level, then noise up to it. eta (the paper's γ) says how far below: 0 is DDIM, 1 is LCM's jump to x0.
+ * Trajectory consistency sampling with strategic stochasticity: Zheng et al. 2024, "Trajectory
+ * Consistency Distillation" (arXiv:2402.19159), algorithm 4: jump below the next level, then noise
+ * up to it. eta (the paper's γ) says how far below: 0 is DDIM, 1 is LCM's jump to x0.
  */
 import { NijimiError } from "../../errors.ts";
 import { addNoise } from "./churn.ts";
@@ -13,13 +14,16 @@ export interface TcdOptions {
   /** γ, 0 to 1. @default 0.3 */
   readonly eta?: number;
   /**
-   * The level jumped to, per step. The paper scales the timestep of the next level by 1 − eta, which only a schedule of timesteps knows.
+   * The level jumped to, per step. The paper scales the timestep of the next level by 1 − eta,
+   * which only a schedule of timesteps knows.
    * @default sigmas[i + 1] scaled by 1 − eta
    */
   readonly jumpsTo?: ArrayLike<number>;
 }
 
-/** TCD. For networks distilled so, 1 to 8 steps; one evaluation a step; stochastic unless eta is 0. */
+/**
+ * TCD. For networks distilled so, 1 to 8 steps; one evaluation a step; stochastic unless eta is 0.
+ */
 export async function* tcd(input: SamplerInput & TcdOptions): SamplerRun {
   const { eta = 0.3, jumpsTo } = input;
   checkRange("tcd", "eta", eta, 0, 1);

@@ -1,6 +1,7 @@
 /**
- * UniPC: Zhao et al. 2023, "UniPC: A Unified Predictor-Corrector Framework" (arXiv:2302.04867), UniP-p and UniC-p with B(h) = h (bh1) or
- * e^h − 1 (bh2), in terms of x0 or ε. The corrector of a step uses the evaluation that the next step needs anyway.
+ * UniPC: Zhao et al. 2023, "UniPC: A Unified Predictor-Corrector Framework" (arXiv:2302.04867),
+ * UniP-p and UniC-p with B(h) = h (bh1) or e^h − 1 (bh2), in terms of x0 or ε. The corrector of a
+ * step uses the evaluation that the next step needs anyway.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
 import { combine, epsOf, type Term } from "./arithmetic.ts";
@@ -67,7 +68,9 @@ export async function* unipc(input: SamplerInput & UnipcOptions): SamplerRun {
   }
 }
 
-/** UniP (without `next`) or UniC (with the answer `next` at the target). `known` is latest first. */
+/**
+ * UniP (without `next`) or UniC (with the answer `next` at the target). `known` is latest first.
+ */
 function uniUpdate(
   x: F32,
   known: readonly Answer[],
@@ -106,7 +109,10 @@ function uniUpdate(
   return combine([keep, x], [-scale * atM0, m0], ...terms);
 }
 
-/** ρ: solution of Σ ρ_m·r_m^{k−1} = k!·φ_{k+1}(h)/B(h)·h (the paper's eq. 9); fixed to ½ where there is one unknown. */
+/**
+ * ρ: solution of Σ ρ_m·r_m^{k−1} = k!·φ_{k+1}(h)/B(h)·h (the paper's eq. 9); fixed to ½ where there
+ * is one unknown.
+ */
 function uniWeights(
   hh: number,
   bh: number,

@@ -1,6 +1,8 @@
 /**
- * Mask-and-replace diffusion over discrete codes: Gu et al. 2022, "Vector Quantized Diffusion Model for Text-to-Image Synthesis" (arXiv:2111.14822), eq. 4–11. A code stays with probability
- * α, turns into any other with β each, or into the mask (the last class) with γ; probabilities are kept as logarithms.
+ * Mask-and-replace diffusion over discrete codes: Gu et al. 2022, "Vector Quantized Diffusion Model
+ * for Text-to-Image Synthesis" (arXiv:2111.14822), eq. 4–11. A code stays with probability α, turns
+ * into any other with β each, or into the mask (the last class) with γ; probabilities are kept as
+ * logarithms.
  */
 import { NijimiError } from "../../errors.ts";
 import { sizeOf, type Tensor } from "../../tensor/tensor.ts";

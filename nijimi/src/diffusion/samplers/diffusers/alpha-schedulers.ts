@@ -1,6 +1,7 @@
 /**
- * diffusers' schedulers over whole timesteps in `vp`: DDPM, unCLIP, DDIM and its inverse, PNDM, LCM, TCD. Most go T/steps timesteps on
- * regardless of the spacing, so that the level a step reaches need not be the one the next begins at; that is kept.
+ * diffusers' schedulers over whole timesteps in `vp`: DDPM, unCLIP, DDIM and its inverse, PNDM,
+ * LCM, TCD. Most go T/steps timesteps on regardless of the spacing, so that the level a step
+ * reaches need not be the one the next begins at; that is kept.
  */
 import { NijimiError } from "../../../errors.ts";
 import { clipX0 } from "../../parameterisations/clipping.ts";

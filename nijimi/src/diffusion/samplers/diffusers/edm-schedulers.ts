@@ -1,4 +1,7 @@
-/** diffusers' schedulers of EDM-preconditioned networks (Karras et al. 2022, arXiv:2206.00364) and of consistency models (Song et al. 2023, arXiv:2303.01469), in `ve`. */
+/**
+ * diffusers' schedulers of EDM-preconditioned networks (Karras et al. 2022, arXiv:2206.00364) and
+ * of consistency models (Song et al. 2023, arXiv:2303.01469), in `ve`.
+ */
 import { clipX0 } from "../../parameterisations/clipping.ts";
 import { edmPreconditioning } from "../../parameterisations/preconditioning.ts";
 import { exponentialSigmas } from "../../schedules/sigmas-exponential.ts";

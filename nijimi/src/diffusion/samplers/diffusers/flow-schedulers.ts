@@ -1,4 +1,6 @@
-/** diffusers' schedulers of rectified flow, and iPNDM, whose schedule belongs to no table either. */
+/**
+ * diffusers' schedulers of rectified flow, and iPNDM, whose schedule belongs to no table either.
+ */
 import { dynamicShiftSigma, shiftSigma, stretchToTerminal } from "../../schedules/flow-shift.ts";
 import { linspace } from "../../schedules/numbers.ts";
 import { NijimiError } from "../../../errors.ts";
@@ -141,7 +143,10 @@ function flowPlan({
   };
 }
 
-/** iPNDM's own schedule: σ = sin²(π/2·u) for u from 1 to 0, α = √(1 − σ²), timesteps 2/π·atan2(σ, α); the network predicts v. */
+/**
+ * iPNDM's own schedule: σ = sin²(π/2·u) for u from 1 to 0, α = √(1 − σ²), timesteps 2/π·atan2(σ,
+ * α); the network predicts v.
+ */
 function ipndmPlan(options: DiffusersOptions, asked: DiffusersPlanOptions): DiffusersPlan {
   const steps = requestedSteps("IPNDMScheduler", asked);
   const betas =

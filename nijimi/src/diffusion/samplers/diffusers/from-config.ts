@@ -66,9 +66,12 @@ export const DIFFUSERS_SCHEDULERS = Object.keys(FAMILIES) as DiffusersSchedulerN
 /**
  * The scheduler that a config describes: sampler, schedule and reading of the network's output.
  *
- * @param config content of `scheduler_config.json`; its `_class_name` says which class, unless `name` does
- * @param name class to use instead of the config's, whose options it then takes over (diffusers' `from_config`)
- * @throws NijimiError `option` for unknown classes, options and values; `unsupported` for classes that are known but not run
+ * @param config content of `scheduler_config.json`; its `_class_name` says which class, unless
+ * `name` does
+ * @param name class to use instead of the config's, whose options it then takes over (diffusers'
+ * `from_config`)
+ * @throws NijimiError `option` for unknown classes, options and values; `unsupported` for classes
+ * that are known but not run
  * @example
  * const scheduler = fromDiffusersConfig(JSON.parse(text));
  * const plan = scheduler.plan({ steps: 30 });

@@ -1,6 +1,7 @@
 /**
- * diffusers' exponential integrators: DPM-Solver multistep (and inverse) and singlestep, UniPC, DEIS, SA-Solver. States are `vp`, or `flow` with
- * `use_flow_sigmas`; timesteps are whole numbers, spaced over one interval more than there are steps; every class rounds, truncates and ends its
+ * diffusers' exponential integrators: DPM-Solver multistep (and inverse) and singlestep, UniPC,
+ * DEIS, SA-Solver. States are `vp`, or `flow` with `use_flow_sigmas`; timesteps are whole numbers,
+ * spaced over one interval more than there are steps; every class rounds, truncates and ends its
  * schedule in its own way, which the table below keeps.
  */
 import { NijimiError } from "../../../errors.ts";
@@ -40,9 +41,15 @@ interface Kind {
   readonly customTimesteps?: boolean;
   /** Timesteps go up. */
   readonly inverse?: boolean;
-  /** Timesteps of Karras levels are rounded: always, or not for the cosine schedule. @default "always" */
+  /**
+   * Timesteps of Karras levels are rounded: always, or not for the cosine schedule. @default
+   * "always"
+   */
   readonly roundsKarras?: "always" | "unless-cosine";
-  /** Level after the last step: by `final_sigmas_type`, or the last level again where levels are respaced. */
+  /**
+   * Level after the last step: by `final_sigmas_type`, or the last level again where levels are
+   * respaced.
+   */
   readonly end: (
     options: DiffusersOptions,
     tables: DiffusersTables,

@@ -1,6 +1,7 @@
 /**
- * Euler with churn as diffusers' Euler schedulers do it: the noise is added after the network has been asked, whose output for the unchurned state is
- * then read at the churned one. EDM's algorithm 2 (and {@link euler}) asks at the churned state.
+ * Euler with churn as diffusers' Euler schedulers do it: the noise is added after the network has
+ * been asked, whose output for the unchurned state is then read at the churned one. EDM's algorithm
+ * 2 (and {@link euler}) asks at the churned state.
  */
 import type { X0Transform } from "../../parameterisations/clipping.ts";
 import { combine, transfer } from "../arithmetic.ts";
@@ -14,7 +15,10 @@ import type { ReadingAt } from "./reading.ts";
 export interface LateChurnInput extends DiffusersRunInput {
   readonly sigmas: Float64Array;
   readonly reading: ReadingAt;
-  /** Level whose coefficients read the output: the churned one, or (for v in `EulerDiscreteScheduler`) the original. */
+  /**
+   * Level whose coefficients read the output: the churned one, or (for v in
+   * `EulerDiscreteScheduler`) the original.
+   */
   readonly readAt: "churned" | "original";
   readonly transform?: X0Transform;
 }

@@ -1,6 +1,7 @@
 /**
- * What `scheduler_config.json` may hold: every option of diffusers 0.35's schedulers with the default of each class. An option that another
- * class has is accepted and ignored, as diffusers does when a scheduler is made from another one's config; an unknown one is refused.
+ * What `scheduler_config.json` may hold: every option of diffusers 0.35's schedulers with the
+ * default of each class. An option that another class has is accepted and ignored, as diffusers
+ * does when a scheduler is made from another one's config; an unknown one is refused.
  */
 import { NijimiError, unknownName } from "../../../errors.ts";
 
@@ -423,7 +424,8 @@ const NULLABLE = [
 /**
  * The options of a class, completed with its defaults.
  *
- * @throws NijimiError `option` for an unknown option, or a value of the wrong type or not among the accepted ones
+ * @throws NijimiError `option` for an unknown option, or a value of the wrong type or not among the
+ * accepted ones
  */
 export function resolveDiffusersOptions(
   name: DiffusersSchedulerName,

@@ -1,4 +1,7 @@
-/** What a diffusers scheduler becomes: a sampler with its levels, and the reading of the network's output. */
+/**
+ * What a diffusers scheduler becomes: a sampler with its levels, and the reading of the network's
+ * output.
+ */
 import { NijimiError } from "../../../errors.ts";
 import type { Tensor } from "../../../tensor/tensor.ts";
 import type { Network } from "../../parameterisations/denoiser.ts";
@@ -35,15 +38,18 @@ export interface DiffusersStepOptions {
   readonly sNoise?: number;
   readonly order?: 1 | 2 | 3 | 4;
   /**
-   * Timestep that a step of unCLIP's scheduler goes to: the one below (what it does when not told), or the next of the schedule (what the
-   * unCLIP pipelines tell it). @default "adjacent"
+   * Timestep that a step of unCLIP's scheduler goes to: the one below (what it does when not told),
+   * or the next of the schedule (what the unCLIP pipelines tell it). @default "adjacent"
    */
   readonly previousTimestep?: "adjacent" | "next";
 }
 
 /** Input of {@link DiffusersPlan.run}. */
 export interface DiffusersRunInput extends DiffusersStepOptions {
-  /** (scaled state, timestep) → raw output: ε, v …, after guidance; with a variance in further channels where the config says so. */
+  /**
+   * (scaled state, timestep) → raw output: ε, v …, after guidance; with a variance in further
+   * channels where the config says so.
+   */
   readonly network: Network;
   /** Noise times `initNoiseSigma`, or a noised image. Not written to. */
   readonly x: F32;
@@ -93,7 +99,10 @@ export function noised(x0: F32, noise: F32, space: Space, sigma: number): F32 {
 /** How far a timestep may lie from one of the schedule, which is held in float32 elsewhere. */
 const TIMESTEP_TOLERANCE = 1e-3;
 
-/** `addNoiseAt` of classes whose levels belong to the schedule: the second of equal timesteps, as diffusers looks them up. */
+/**
+ * `addNoiseAt` of classes whose levels belong to the schedule: the second of equal timesteps, as
+ * diffusers looks them up.
+ */
 export function addNoiseByIndex(
   timesteps: ArrayLike<number>,
   sigmas: ArrayLike<number>,

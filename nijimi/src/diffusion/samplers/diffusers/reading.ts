@@ -39,7 +39,10 @@ export interface ReadingOptions {
   readonly variance?: "learned" | "learned-range";
 }
 
-/** The denoiser of a network. Its ε is the network's own where the reading has one, even when x0 is changed. */
+/**
+ * The denoiser of a network. Its ε is the network's own where the reading has one, even when x0 is
+ * changed.
+ */
 export function readingDenoiser(
   network: Network,
   at: ReadingAt,
@@ -81,7 +84,10 @@ export function transformOf(options: DiffusersOptions): X0Transform | undefined 
   return options.clip_sample ? clipX0(options.clip_sample_range) : undefined;
 }
 
-/** Readings of a network trained on `vp` states, for states of any space. `timestep` maps levels to timesteps. */
+/**
+ * Readings of a network trained on `vp` states, for states of any space. `timestep` maps levels to
+ * timesteps.
+ */
 export function discreteReading(
   prediction: PredictionType,
   space: Space,
@@ -101,7 +107,10 @@ export function discreteReading(
   };
 }
 
-/** Timesteps of a schedule by level: the step's own where it begins at the level, any step's that does, or `otherwise`. */
+/**
+ * Timesteps of a schedule by level: the step's own where it begins at the level, any step's that
+ * does, or `otherwise`.
+ */
 export function timestepLookup(
   sigmas: ArrayLike<number>,
   timesteps: ArrayLike<number>,

@@ -1,6 +1,7 @@
 /**
- * Karras, exponential and beta levels as diffusers computes them, to the last bit: a level that lies on a timestep must not fall a hair below
- * it, where timesteps are then cut off to whole numbers. Elsewhere `schedules/` has the same rules with names and checks.
+ * Karras, exponential and beta levels as diffusers computes them, to the last bit: a level that
+ * lies on a timestep must not fall a hair below it, where timesteps are then cut off to whole
+ * numbers. Elsewhere `schedules/` has the same rules with names and checks.
  */
 import { betaQuantile } from "../../schedules/beta-distribution.ts";
 import { linspace } from "../../schedules/numbers.ts";
@@ -9,7 +10,10 @@ import type { DiffusersOptions } from "./options.ts";
 const KARRAS_RHO = 7;
 const BETA_SHAPE = 0.6;
 
-/** Levels over the range of the given ones, from the first of them to the last; undefined when the config asks for none. */
+/**
+ * Levels over the range of the given ones, from the first of them to the last; undefined when the
+ * config asks for none.
+ */
 export function respace(
   options: DiffusersOptions,
   levels: ArrayLike<number>,

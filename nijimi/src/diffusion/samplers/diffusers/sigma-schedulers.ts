@@ -1,6 +1,7 @@
 /**
- * diffusers' schedulers in k-diffusion's manner: `ve` states, network input x/√(1 + σ²), levels interpolated from the training table or respaced by
- * Karras, exponential or beta rules. Euler, Euler a, Heun, KDPM2, KDPM2 a, LMS and DPM-Solver SDE.
+ * diffusers' schedulers in k-diffusion's manner: `ve` states, network input x/√(1 + σ²), levels
+ * interpolated from the training table or respaced by Karras, exponential or beta rules. Euler,
+ * Euler a, Heun, KDPM2, KDPM2 a, LMS and DPM-Solver SDE.
  */
 import { interpolate, linspace, roundHalfEven } from "../../schedules/numbers.ts";
 import { spacedTimesteps } from "../../schedules/timestep-spacing.ts";
@@ -40,7 +41,10 @@ import { type DiffusersTables, diffusersTables, timestepOfSigma } from "./tables
 
 /** What tells these schedulers apart. */
 interface Kind {
-  /** Level of a step's second evaluation, where it has one: the next, or one between, whose timestep is interpolated. */
+  /**
+   * Level of a step's second evaluation, where it has one: the next, or one between, whose timestep
+   * is interpolated.
+   */
   readonly second?: "next" | ((from: number, to: number) => number);
   /** `scheduler.sigmas` has its last level twice as well. @default false */
   readonly repeatsEnd?: boolean;
@@ -211,7 +215,10 @@ function scheduledLevels(
   };
 }
 
-/** `scheduler.sigmas` and `.timesteps` with one entry per evaluation: everything between the ends twice. */
+/**
+ * `scheduler.sigmas` and `.timesteps` with one entry per evaluation: everything between the ends
+ * twice.
+ */
 function withSecondEvaluations(
   { second, repeatsEnd = false }: Kind,
   levels: Float64Array,

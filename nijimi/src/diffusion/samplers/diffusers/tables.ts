@@ -1,6 +1,7 @@
 /**
- * ᾱ and σ of a discrete process as diffusers holds them: in float32. Which whole timestep a noise level falls on depends on those last bits, so
- * they are kept here, unlike in the rest of the library.
+ * ᾱ and σ of a discrete process as diffusers holds them: in float32. Which whole timestep a noise
+ * level falls on depends on those last bits, so they are kept here, unlike in the rest of the
+ * library.
  */
 import { DIFFUSERS_BETA_SCHEDULES, makeBetas } from "../../schedules/betas.ts";
 import { type DiscreteSigmas, sigmaToTimestep } from "../../schedules/discrete-sigmas.ts";
@@ -12,7 +13,10 @@ export interface DiffusersTables extends DiscreteSigmas {
   readonly alphasCumprod: Float64Array;
 }
 
-/** What replaces ᾱ_T = 0 of zero terminal SNR in schedulers that divide by it: 2⁻²⁴, so that σ = 4096. */
+/**
+ * What replaces ᾱ_T = 0 of zero terminal SNR in schedulers that divide by it: 2⁻²⁴, so that σ =
+ * 4096.
+ */
 const LEAST_ALPHA_BAR = 2 ** -24;
 
 /**
@@ -57,7 +61,9 @@ function trainingBetas({
   }).map(Math.fround);
 }
 
-/** torch's `linspace` in float32: steps from both ends, each multiplied and added with one rounding. */
+/**
+ * torch's `linspace` in float32: steps from both ends, each multiplied and added with one rounding.
+ */
 export function torchLinspace(start: number, end: number, count: number): Float64Array {
   const { fround } = Math;
   const [a, b] = [fround(start), fround(end)];
