@@ -17,6 +17,18 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     description: "Convert a checkpoint: to a diffusers folder, a single file, or safetensors",
     load: async () => erase(await import("./commands/convert.ts")),
   },
+  train: {
+    description: "Train a model by a recipe, or go on with a training",
+    load: async () => erase(await import("./commands/train.ts")),
+  },
+  eval: {
+    description: "Measure pictures: FID, KID, precision and recall, CLIP score, LPIPS and others",
+    load: async () => erase(await import("./commands/eval.ts")),
+  },
+  models: {
+    description: "List, fetch and check weights that are known by name",
+    load: async () => erase(await import("./commands/models.ts")),
+  },
   devices: {
     description: "List the devices that networks can run on",
     load: async () => erase(await import("./commands/devices.ts")),

@@ -5,6 +5,7 @@
  */
 import { NijimiError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { quantile } from "./bootstrap.ts";
 import { eachDistanceRow, smallest } from "./distances.ts";
 import type { Product } from "./linear-algebra/product.ts";
 import { type ProductOption, usingProduct } from "./linear-algebra/using-product.ts";
@@ -19,6 +20,11 @@ export interface PrecisionRecall {
   readonly density: number;
   /** Share of real balls with a generated sample inside. */
   readonly coverage: number;
+  /**
+   * How close every generated sample is to the real ones, relative to their own spacing: above 1 it lies inside a
+   * real ball (Kynkäänniemi et al., eq. 3; balls larger than the median do not count).
+   */
+  readonly realism: Float64Array;
   /** Radius of every real ball. */
   readonly realRadii: Float64Array;
   /** Radius of every generated ball. */
@@ -78,7 +84,9 @@ async function compare(
   generatedRadii: Float64Array,
   k: number,
   product: Product,
-): Promise<Pick<PrecisionRecall, "precision" | "recall" | "density" | "coverage">> {
+): Promise<Omit<PrecisionRecall, "realRadii" | "generatedRadii">> {
+  const realism = new Float64Array(generated.rows);
+  const median = quantile(realRadii.slice().sort(), 0.5);
   const inReal = new Uint32Array(generated.rows); // real balls around each generated sample
   let [recalled, covered] = [0, 0];
   await eachDistanceRow(real, generated, product, (i, distances) => {
@@ -89,6 +97,8 @@ async function compare(
         isCovered = true;
         inReal[j]++;
       }
+      if (realRadii[i] <= median)
+        realism[j] = Math.max(realism[j], realRadii[i] / Math.max(distances[j], Number.MIN_VALUE));
     }
     recalled += Number(isRecalled);
     covered += Number(isCovered);
@@ -98,5 +108,6 @@ async function compare(
     recall: recalled / real.rows,
     density: inReal.reduce((sum, balls) => sum + balls, 0) / (k * generated.rows),
     coverage: covered / real.rows,
+    realism: realism.map((value) => Math.min(value, Number.MAX_VALUE)),
   };
 }

@@ -1,0 +1,132 @@
+/** `nijimi eval` on folders of small pictures, with the network that needs no weights. */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createImage } from "../../images/image.ts";
+import { encodePng } from "../../images/png/encode.ts";
+import { torchGenerator } from "../../tensor/random/torch.ts";
+import { runCommandLine } from "../run.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "nijimi-eval-"));
+const at = (name: string): string => join(folder, name);
+
+function writePictures(name: string, count: number, seed: number): void {
+  mkdirSync(at(name));
+  for (let i = 0; i < count; i++) {
+    const levels = torchGenerator(seed + i).rand([8 * 8 * 3]).data;
+    const image = createImage(
+      8,
+      8,
+      3,
+      Uint8Array.from(levels, (value) => Math.floor(256 * value)),
+    );
+    writeFileSync(join(at(name), `${String(i).padStart(3, "0")}.png`), encodePng(image));
+  }
+}
+
+beforeAll(() => {
+  writePictures("real", 40, 0);
+  writePictures("fake", 30, 1000);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function run(...line: string[]) {
+  const written = { stdout: "", stderr: "" };
+  const stream = (name: "stdout" | "stderr") => ({
+    write: (text: string) => void (written[name] += text),
+  });
+  const code = await runCommandLine(["eval", ...line], {
+    stdout: stream("stdout"),
+    stderr: stream("stderr"),
+    env: { NIJIMI_HOME: at("home") },
+    signal: new AbortController().signal,
+    now: () => 0,
+    version: "1.2.3",
+  });
+  return { code, ...written };
+}
+
+const PIXELS = ["--network", "pixels", "--figures", "fid,kid,memorisation"];
+
+describe("nijimi eval", () => {
+  test("prints a table and writes a report with pictures", async () => {
+    const { code, stdout, stderr } = await run(
+      at("fake"),
+      at("real"),
+      ...PIXELS,
+      "--html",
+      at("report.html"),
+    );
+    expect(stderr).toContain("biased upwards");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/FD \(pixels 8×8\) +[\d.]+/);
+    expect(stdout).toMatch(/KD \(pixels 8×8\).*100 subsets of 30/);
+    const html = readFileSync(at("report.html"), "utf8");
+    expect(html).toContain("data:image/png;base64,");
+    expect(html).not.toContain("no picture");
+  });
+
+  test("gives the report to programs as JSON", async () => {
+    const { stdout } = await run(at("real"), at("real"), ...PIXELS, "--json", "--quiet");
+    const { figures, generated } = JSON.parse(stdout);
+    expect(generated).toMatchObject({ count: 40, sizes: { "8×8": 40 } });
+    expect(Math.abs(figures[0].value)).toBeLessThan(1e-6);
+    expect(figures[2]).toMatchObject({ figure: "memorisation", value: 1 });
+  });
+
+  test("saved statistics give the same distance as the pictures", async () => {
+    const saved = await run(at("real"), "--network", "pixels", "--save-statistics", at("real.npz"));
+    expect(saved.code).toBe(0);
+    expect(saved.stdout).toBe("");
+    const distance = async (reference: string): Promise<number> => {
+      const { stdout } = await run(
+        at("fake"),
+        reference,
+        "--network",
+        "pixels",
+        "--figures",
+        "fid",
+        "--json",
+        "--quiet",
+      );
+      return JSON.parse(stdout).figures[0].value;
+    };
+    expect(await distance(at("real.npz"))).toBeCloseTo(await distance(at("real")), 9);
+  });
+
+  test("leaves no work file behind when it is done", async () => {
+    const { code } = await run(at("fake"), at("real"), ...PIXELS, "--work", at("state"));
+    expect(code).toBe(0);
+    expect(existsSync(at("state"))).toBe(false);
+  });
+
+  test("a corrupt picture ends it with its name and exit code 3", async () => {
+    mkdirSync(at("broken"));
+    writeFileSync(join(at("broken"), "a.png"), "no picture");
+    const { code, stderr } = await run(at("broken"), at("real"), ...PIXELS);
+    expect(stderr).toContain("a.png");
+    expect(stderr).toContain("cannot be decoded");
+    expect(code).toBe(3);
+  });
+
+  test.each([
+    [["nowhere"], /nothing at nowhere/, 3],
+    [[at("fake")], /no reference/, 2],
+    [[at("fake"), at("real"), "--figures", "fjd"], /Unknown figure "fjd"/, 2],
+    [[at("fake"), at("real")], /nijimi models fetch fid-inception/, 3],
+    [[at("fake"), "--figures", "clip-score"], /nijimi models fetch clip-vit-b-32/, 3],
+    [[at("fake"), at("real"), "--network", "weights.pth"], /no weights at weights.pth/, 3],
+  ])("%j is refused", async (line, message, exitCode) => {
+    const { code, stderr } = await run(...line);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(exitCode);
+  });
+
+  test("wrong weights are named by what they are and their hash", async () => {
+    writeFileSync(at("head.npz"), "not weights at all");
+    const { code, stderr } = await run(at("fake"), at("real"), "--network", at("head.npz"));
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/head\.npz|format/i);
+  });
+});
