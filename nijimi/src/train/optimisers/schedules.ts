@@ -1,5 +1,6 @@
 /**
- * Learning-rate schedules: the rate of each update, as diffusers' `get_scheduler`.
+ * Learning-rate schedules: the rate of each update, as diffusers' `get_scheduler`, and "warmup_stable_decay" (Hu et
+ * al. 2024, arXiv:2404.06395), whose length can be changed until the decay begins.
  * All but "constant" and "piecewise_constant" begin with a linear warm-up. Pure functions of the update's number,
  * from 0.
  */
@@ -21,6 +22,8 @@ export interface ScheduleOptions {
    * Factors of "piecewise_constant" and the update at which each ends, the last factor alone: `"1:1000,0.1:2000,0.01"`.
    */
   readonly rules?: string;
+  /** Last updates of "warmup_stable_decay", over which the rate falls linearly to 0. @default a fifth of all */
+  readonly decaySteps?: number;
 }
 
 export const LEARNING_RATE_SCHEDULES = [
@@ -31,6 +34,7 @@ export const LEARNING_RATE_SCHEDULES = [
   "cosine_with_restarts",
   "polynomial",
   "piecewise_constant",
+  "warmup_stable_decay",
 ] as const;
 export type LearningRateSchedule = (typeof LEARNING_RATE_SCHEDULES)[number];
 
@@ -71,6 +75,10 @@ export function learningRateAt(
         ? 0
         : baseRate *
             Math.max(0, 0.5 * (1 + Math.cos(Math.PI * (((options.cycles ?? 1) * progress) % 1))));
+    case "warmup_stable_decay": {
+      const decay = Math.max(1, options.decaySteps ?? Math.round(trainingSteps / 5));
+      return baseRate * Math.max(0, Math.min(1, (trainingSteps - step) / decay));
+    }
     case "polynomial":
       return step > trainingSteps
         ? lastRate

@@ -1,0 +1,152 @@
+/** `nijimi train`: runs a recipe, shows how it goes, and goes on where it was stopped. */
+import { join } from "node:path";
+import { home } from "../../internal/home.node.ts";
+import type { StepEnd } from "../../train/loop.ts";
+import type { CommonSettings, Recipe } from "../../train/recipe.ts";
+import { loadRecipe, RECIPE_NAMES } from "../../train/recipes/index.ts";
+import { type RunEvent, runRecipe } from "../../train/run/run.ts";
+import { applySettings } from "../../train/settings.ts";
+import { sparkline } from "../../train/sparkline.ts";
+import { defineCommand } from "../command.ts";
+import type { Progress, ProgressOptions } from "../progress.ts";
+
+/** Updates that the shown loss is the mean of, and that the sparkline spans. */
+const SHOWN_MEAN = 50;
+const SHOWN_CURVE = 2000;
+
+export const command = defineCommand({
+  description: "Train a model by a recipe, or go on with a training",
+  options: {
+    recipe: { type: "argument", choices: RECIPE_NAMES, description: "What to train" },
+    run: { type: "string", description: "Name of the run, or its folder; by default the recipe's" },
+    resume: { type: "boolean", description: "Go on from the run's last checkpoint" },
+    set: {
+      type: "string",
+      hint: "settings",
+      description: 'Settings to change: "updates=1000 batchSize=4"',
+    },
+    threads: { type: "number", integer: true, min: 1, description: "Threads of the step" },
+    workers: {
+      type: "number",
+      integer: true,
+      min: 0,
+      default: 1,
+      description: "Threads that load data",
+    },
+    minutes: { type: "number", min: 0, description: "Stop after so long, with a checkpoint" },
+    checkpointMinutes: {
+      type: "number",
+      min: 0,
+      default: 5,
+      hint: "minutes",
+      description: "Time between checkpoints",
+    },
+    previewMinutes: {
+      type: "number",
+      min: 0,
+      default: 15,
+      hint: "minutes",
+      description: "Time between previews and figures on held-out data",
+    },
+    dryRun: { type: "boolean", description: "Print the settings and stop" },
+  },
+  examples: [
+    {
+      command: "train emoji-autoencoder --set data=noto-emoji-128.tar.gz",
+      description: "The embedded model's autoencoder",
+    },
+    { command: "train emoji-autoencoder --resume", description: "Go on after a stop or a crash" },
+    { command: "train emoji-autoencoder --dry-run", description: "What would be trained, and how" },
+  ],
+  async run(values, { env, signal, result, say, progress }) {
+    const recipe = await loadRecipe(values.recipe);
+    const settings = applySettings(recipe.settings, values.set?.split(/\s+/).filter(Boolean) ?? []);
+    if (values.dryRun) {
+      result({ recipe: recipe.name, facts: recipe.facts, settings }, (plan) =>
+        describe(recipe, plan),
+      );
+      return;
+    }
+    const { run, resume, threads, workers, minutes, checkpointMinutes, previewMinutes } = values;
+    const folder = runPath(home(env).root, run ?? recipe.name);
+    const view = terminalView(recipe.name, settings, { say, progress });
+    let last: RunEvent | undefined;
+    for await (const event of runRecipe(recipe, settings, {
+      folder,
+      resume,
+      workers,
+      checkpointMinutes,
+      previewMinutes,
+      signal,
+      ...(threads !== undefined && { threads }),
+      ...(minutes !== undefined && { minutes }),
+    })) {
+      view.show(event);
+      last = event;
+    }
+    view.end();
+    const model = last?.type === "run-end" ? last.model : undefined;
+    result({ folder, ...(model !== undefined && { model }) }, () =>
+      model === undefined ? `Stopped; go on with --resume. ${folder}` : model,
+    );
+  },
+});
+
+/** A name is a folder below the home's `training`; a path is itself. */
+function runPath(root: string, run: string): string {
+  return /[\\/]/.test(run) ? run : join(root, "training", run);
+}
+
+function describe(recipe: Recipe, { settings }: { readonly settings: CommonSettings }): string {
+  const { data, hours, memoryGb, expected } = recipe.facts;
+  return [
+    `${recipe.name}: ${recipe.description}`,
+    `  data      ${data}`,
+    `  time      ${hours} hours on two cores`,
+    `  memory    ${memoryGb} GB`,
+    `  expected  ${expected}`,
+    "",
+    JSON.stringify(settings, null, 2),
+  ].join("\n");
+}
+
+/** Progress line and remarks of a run. */
+function terminalView(
+  label: string,
+  { updates }: CommonSettings,
+  context: { say(line: string): void; progress(options: ProgressOptions): Progress },
+): { show(event: RunEvent): void; end(): void } {
+  let display: Progress | undefined;
+  let first = 0;
+  const curve: number[] = [];
+  return {
+    show(event) {
+      if (event.type === "run-start") {
+        first = event.update;
+        const sizes = Object.entries(event.parameters)
+          .map(([name, count]) => `${name} ${(count / 1e6).toFixed(2)} M`)
+          .join(", ");
+        context.say(`${event.folder}: from update ${first} of ${updates}; parameters: ${sizes}`);
+        display = context.progress({ label, total: updates - first });
+      } else if (event.type === "step-end") {
+        curve.push(Object.values(event.losses)[0]);
+        if (curve.length > SHOWN_CURVE) curve.shift();
+        display?.update(event.update - first, note(event, curve));
+      } else if (event.type === "evaluation") {
+        const figures = Object.entries(event.values).map(([key, x]) => `${key} ${x.toFixed(2)}`);
+        context.say(`update ${event.update}: ${figures.join(", ")}`);
+      } else if (event.type === "samples-broken") {
+        for (const { key, reason } of event.broken) context.say(`skipped ${key}: ${reason}`);
+      }
+    },
+    end: () => display?.end(),
+  };
+}
+
+/** `12.3 images/s · loss 0.0421 ▇▅▃▁` */
+function note({ samples, milliseconds, update, updates }: StepEnd, curve: number[]): string {
+  const recent = curve.slice(-SHOWN_MEAN);
+  const mean = recent.reduce((total, loss) => total + loss, 0) / recent.length;
+  const rate = (samples / milliseconds) * 1000;
+  return `update ${update}/${updates} · ${rate.toFixed(1)} images/s · loss ${mean.toPrecision(4)} ${sparkline(curve)}`;
+}

@@ -1,0 +1,25 @@
+/** Recipes by name, loaded when asked for. */
+import type { CommonSettings, Recipe } from "../recipe.ts";
+import { unknownName } from "../../errors.ts";
+
+const RECIPES: Readonly<Record<string, () => Promise<Recipe<never>>>> = {
+  "emoji-autoencoder": async () => erase((await import("./emoji/autoencoder.ts")).emojiAutoencoder),
+};
+
+/** Names of all recipes. */
+export const RECIPE_NAMES: readonly string[] = Object.keys(RECIPES);
+
+/**
+ * A recipe by name.
+ *
+ * @throws NijimiError `option` for an unknown name
+ */
+export async function loadRecipe(name: string): Promise<Recipe> {
+  if (!Object.hasOwn(RECIPES, name)) throw unknownName("recipe", name, RECIPE_NAMES);
+  return (await RECIPES[name]()) as unknown as Recipe;
+}
+
+/** Forgets the type of a recipe's settings: they are given back to it as it declared them. */
+function erase<S extends CommonSettings>(recipe: Recipe<S>): Recipe<never> {
+  return recipe as unknown as Recipe<never>;
+}

@@ -1,0 +1,234 @@
+/**
+ * A training as users start it: a recipe, a folder, and everything that must survive a crash. Yields the loop's events
+ * and its own; what is shown of them is the caller's business.
+ */
+import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { NijimiError } from "../../errors.ts";
+import { deriveSeed } from "../../tensor/random/derive.ts";
+import { torchGenerator } from "../../tensor/random/torch.ts";
+import { ALONE, type Rank } from "../feed.ts";
+import { type AllReduce, type LoopEvent, train } from "../loop.ts";
+import { initialVectors, type Program } from "../program.ts";
+import type { CommonSettings, Recipe, Settings, Training } from "../recipe.ts";
+import { DATA_START, type TrainingState } from "../state.ts";
+import { loadLatest, saveCheckpoint } from "./checkpoint.ts";
+import { type RunFolder, runFolder } from "./folder.ts";
+import { logLine, openLog } from "./log.ts";
+import { encodeSheet } from "./preview-sheet.ts";
+
+export type RunEvent =
+  | LoopEvent
+  /** Before the first update; `update` is above 0 when the run goes on from a checkpoint. */
+  | {
+      readonly type: "run-start";
+      readonly folder: string;
+      readonly update: number;
+      readonly updates: number;
+      /** Trained parameters by player. */
+      readonly parameters: Readonly<Record<string, number>>;
+    }
+  | { readonly type: "step-preview"; readonly update: number; readonly files: readonly string[] }
+  /** Figures on held-out data. */
+  | {
+      readonly type: "evaluation";
+      readonly update: number;
+      readonly values: Readonly<Record<string, number>>;
+    }
+  | { readonly type: "checkpoint-saved"; readonly update: number; readonly folder: string }
+  | { readonly type: "run-end"; readonly update: number; readonly model: string };
+
+/** Options of {@link runRecipe}. */
+export interface RunOptions {
+  /** Where checkpoints, log and model go. Going on with a run is naming its folder again. */
+  readonly folder: string;
+  /** Go on from the folder's last checkpoint; without it the folder must be new. @default false */
+  readonly resume?: boolean;
+  /** Minutes between checkpoints. @default 5 */
+  readonly checkpointMinutes?: number;
+  /** Checkpoints that stay. @default 2 */
+  readonly keep?: number;
+  /** Minutes between previews. @default 15 */
+  readonly previewMinutes?: number;
+  /** End after this many minutes, with a checkpoint. @default none */
+  readonly minutes?: number;
+  readonly threads?: number;
+  readonly device?: "cpu" | "webgpu" | "cuda" | "coreml" | "dml";
+  /** Threads that load data. @default 1 */
+  readonly workers?: number;
+  /** Several processes that train together; the first writes. @default alone */
+  readonly together?: { readonly rank: Rank; readonly average: AllReduce };
+  readonly signal?: AbortSignal;
+  /** Milliseconds of a monotonic clock. @default performance.now */
+  readonly now?: () => number;
+}
+
+/**
+ * Runs a recipe to its end, or from its last checkpoint on.
+ *
+ * @throws NijimiError `file` when the folder holds a run and `resume` is not set, `numeric` when training diverges
+ * @example
+ * for await (const event of runRecipe(recipe, recipe.settings, { folder: "training/ae" })) console.log(event.type);
+ */
+export async function* runRecipe<S extends CommonSettings>(
+  recipe: Recipe<S>,
+  settings: S,
+  options: RunOptions,
+): AsyncGenerator<RunEvent> {
+  const { together, now = () => performance.now(), workers = 1 } = options;
+  const rank = together?.rank ?? ALONE;
+  const writes = rank.index === 0;
+  const folder = runFolder(options.folder);
+  if (writes) await claimFolder(folder, recipe.name, settings, options.resume === true);
+  const training = await recipe.build(settings, { rank, workers });
+  const { program } = training;
+  try {
+    const start = await startState(program, settings.seed, folder);
+    if (start.update > 0 && options.resume !== true)
+      throw new NijimiError(
+        "file",
+        `${folder.root} holds a run at update ${start.update}; go on with it (--resume) or name another.`,
+      );
+    yield {
+      type: "run-start",
+      folder: folder.root,
+      update: start.update,
+      updates: settings.updates,
+      parameters: Object.fromEntries(
+        Object.entries(start.vectors).map(([name, own]) => [name, own["parameters"].data.length]),
+      ),
+    };
+    const events = train(program, {
+      feed: training.feed,
+      start,
+      updates: settings.updates,
+      accumulate: settings.accumulate,
+      now,
+      ...(together && { together: { count: rank.count, average: together.average } }),
+      ...(options.threads !== undefined && { threads: options.threads }),
+      ...(options.device !== undefined && { device: options.device }),
+      ...(options.signal && { signal: options.signal }),
+    });
+    const last = yield* writes
+      ? recorded(events, training, folder, start, options, now)
+      : silent(events, start);
+    if (last.update < settings.updates || !writes) return;
+    await training.save(last.vectors, folder.model);
+    yield { type: "run-end", update: last.update, model: folder.model };
+  } finally {
+    await training.dispose?.();
+  }
+}
+
+/** The run's first state: its last checkpoint, or initial values from the seed. */
+async function startState(
+  program: Program,
+  seed: number,
+  { checkpoints }: RunFolder,
+): Promise<TrainingState> {
+  const vectors = initialVectors(program, (player) =>
+    torchGenerator(deriveSeed(seed, "initialise", player)),
+  );
+  const saved = await loadLatest(checkpoints, program, vectors);
+  return saved ?? { update: 0, samples: 0, position: DATA_START, vectors };
+}
+
+/** Writes what the run is, or checks that the folder's run is the same. */
+async function claimFolder(
+  folder: RunFolder,
+  recipe: string,
+  settings: Settings,
+  resume: boolean,
+): Promise<void> {
+  const text = await readFile(folder.settings, "utf8").catch(() => undefined);
+  const known = text === undefined ? undefined : (JSON.parse(text) as { recipe: string });
+  if (known && known.recipe !== recipe)
+    throw new NijimiError(
+      "file",
+      `${folder.root} holds a run of "${known.recipe}"; choose another folder for "${recipe}".`,
+    );
+  if (resume && !known) throw new NijimiError("file", `${folder.root} holds no run to go on with.`);
+  await mkdir(folder.root, { recursive: true });
+  await writeFile(folder.settings, `${JSON.stringify({ recipe, settings }, null, 2)}\n`);
+}
+
+async function* silent(
+  events: AsyncGenerator<LoopEvent>,
+  start: TrainingState,
+): AsyncGenerator<RunEvent, TrainingState> {
+  let state = start;
+  for await (const event of events) {
+    if (event.type === "step-end") ({ state } = event);
+    yield event;
+  }
+  return state;
+}
+
+/** Passes events on and writes log, previews and checkpoints in between. */
+async function* recorded(
+  events: AsyncGenerator<LoopEvent>,
+  training: Training,
+  folder: RunFolder,
+  start: TrainingState,
+  options: RunOptions,
+  now: () => number,
+): AsyncGenerator<RunEvent, TrainingState> {
+  const { checkpointMinutes = 5, previewMinutes = 15, keep = 2, minutes = Infinity } = options;
+  const began = now();
+  const due = (since: number, after: number): boolean => now() - since >= after * 60_000;
+  const log = await openLog(folder.log, start.update);
+  let state = start;
+  let saved = start.update;
+  let [savedAt, previewedAt] = [began, began];
+  const save = async (): Promise<RunEvent> => {
+    const checkpoint = await saveCheckpoint(folder.checkpoints, training.program, state, keep);
+    [saved, savedAt] = [state.update, now()];
+    return { type: "checkpoint-saved", update: state.update, folder: checkpoint };
+  };
+  try {
+    for await (const event of events) {
+      if (event.type === "step-end") {
+        ({ state } = event);
+        await log.append(logLine(event));
+      }
+      yield event;
+      if (event.type !== "step-end") continue;
+      if (due(previewedAt, previewMinutes)) {
+        yield* look(training, folder, state);
+        previewedAt = now();
+      }
+      if (due(savedAt, checkpointMinutes)) yield await save();
+      if (due(began, minutes)) break;
+    }
+    if (state.update > start.update) yield* look(training, folder, state);
+    if (saved < state.update) yield await save();
+  } finally {
+    // Also when the caller stops or the signal fires: what was learnt is kept.
+    if (saved < state.update) await save();
+    await log.close();
+  }
+  return state;
+}
+
+/** Previews and figures on held-out data. */
+async function* look(
+  { preview, evaluate }: Training,
+  { previews, evaluations }: RunFolder,
+  { update, vectors }: TrainingState,
+): AsyncGenerator<RunEvent> {
+  if (preview) {
+    await mkdir(previews, { recursive: true });
+    const files: string[] = [];
+    for (const sheet of await preview(vectors)) {
+      const file = join(previews, `${sheet.name}-${String(update).padStart(8, "0")}.png`);
+      await writeFile(file, encodeSheet(sheet));
+      files.push(file);
+    }
+    yield { type: "step-preview", update, files };
+  }
+  if (evaluate) {
+    const values = await evaluate(vectors);
+    await appendFile(evaluations, `${JSON.stringify({ update, ...values })}\n`);
+    yield { type: "evaluation", update, values };
+  }
+}
