@@ -35,6 +35,8 @@ export interface PndmOptions {
   readonly targets?: ArrayLike<number>;
   /** Level the improved Euler step is repeated from. @default sigmas[firstStep] */
   readonly repeatFrom?: number;
+  /** Level at which the improved Euler step asks again, and which it reaches. @default sigmas[firstStep + 1] */
+  readonly repeatAt?: number;
   /** Levels in the middle of the Runge–Kutta steps. @default the geometric means of sigma */
   readonly middles?: readonly PndmMiddle[];
 }
@@ -90,14 +92,12 @@ export async function* pndm(input: SamplerInput & PndmOptions): SamplerRun {
       const { reach, evaluate } = input.middles?.[done] ?? { reach: sigma, evaluate: sigma };
       const middle = { reach: loop.level(reach), evaluate: loop.level(evaluate) };
       x = await rungeKuttaStep(pseudo, x, here.slope, from, to, middle, step);
-    } else if (warmup === "plms" && done === 0 && stepsToDo > 1) {
-      const there = await pseudo.answer(
-        pseudo.transfer(x, here.slope, from, to),
-        loop.levels[step + 1],
-        step,
-      );
+    } else if (warmup === "plms" && done === 0 && (stepsToDo > 1 || input.repeatAt !== undefined)) {
+      const again =
+        input.repeatAt === undefined ? loop.levels[step + 1] : loop.level(input.repeatAt);
+      const there = await pseudo.answer(pseudo.transfer(x, here.slope, from, to), again, step);
       const start = input.repeatFrom === undefined ? from : loop.level(input.repeatFrom);
-      to = loop.levels[step + 1];
+      to = again;
       x = pseudo.transfer(x, combine([0.5, here.slope], [0.5, there.slope]), start, to);
     } else
       x = pseudo.transfer(

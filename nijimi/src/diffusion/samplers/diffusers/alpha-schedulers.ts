@@ -121,7 +121,7 @@ function planOf({ options, sigma, name }: Context, course: Course): DiffusersPla
         input,
       );
     },
-    addNoise: (x0, noise, step) => noised(x0, noise, "vp", sigma(steps[step])),
+    addNoise: (x0, noise, step) => noised(x0, noise, "vp", sigma(timesteps[step])),
     addNoiseAt: (x0, noise, timestep) => noised(x0, noise, "vp", sigma(timestep)),
   };
 }
@@ -252,19 +252,14 @@ function pndmCourse(context: Context, asked: DiffusersPlanOptions): Course {
   const end = targets[targets.length - 1];
   const reading = { eps: true };
   if (options.skip_prk_steps) {
-    const repeated = steps.length > 1 ? [steps[0], steps[1], ...steps.slice(1)] : [...steps];
+    const calls = steps.length > 1 ? [steps[0], steps[1], ...steps.slice(1)] : [...steps];
     return {
-      timesteps: repeated,
+      timesteps: calls,
       stepTimesteps: steps,
       end,
       reading,
       sampler: (input) =>
-        pndm({
-          ...input,
-          ...common,
-          warmup: "plms",
-          repeatFrom: steps.length > 1 ? sigma(steps[1] + stride) : undefined,
-        }),
+        plmsFrom(input.firstStep ?? 0, calls, stride, sigma, { ...input, extrapolate }),
     };
   }
   // three steps of four evaluations, the middles half a stride above the lower end
@@ -285,6 +280,33 @@ function pndmCourse(context: Context, asked: DiffusersPlanOptions): Course {
     reading,
     sampler: (input) => pndm({ ...input, ...common, warmup: "runge-kutta", middles }),
   };
+}
+
+/**
+ * PLMS over the calls of the schedule from one of them on. The second call of a run always repeats the first step, also
+ * where no timestep is there twice (image to image): from then on the state is one step noisier than the timestep
+ * says, in diffusers as here.
+ */
+async function* plmsFrom(
+  first: number,
+  calls: readonly number[],
+  stride: number,
+  sigma: (timestep: number) => number,
+  input: SamplerInput & { readonly extrapolate: "eps" | "v" },
+): SamplerRun {
+  const [start, again, ...rest] = calls.slice(first);
+  const steps = [start, ...rest];
+  const targets = steps.map((t) => sigma(t - stride));
+  const run = pndm({
+    ...input,
+    firstStep: 0,
+    sigmas: [...steps.map(sigma), targets[targets.length - 1]],
+    targets,
+    repeatFrom: again === undefined ? undefined : sigma(again + stride),
+    repeatAt: again === undefined ? undefined : sigma(again),
+  });
+  for await (const event of run)
+    yield { ...event, step: first + event.step, steps: first + steps.length };
 }
 
 /** Timesteps of distilled networks: every so many of the teacher's. */
