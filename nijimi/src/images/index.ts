@@ -3,6 +3,7 @@
  * picture carries.
  */
 export * from "./codec.ts";
+export { readExif, type ExifEntries } from "./exif.ts";
 export * from "./grid.ts";
 export * from "./image.ts";
 export { MAX_PIXELS, type ImageLimits } from "./limits.ts";

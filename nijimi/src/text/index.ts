@@ -11,6 +11,7 @@ export * from "./glide.ts";
 export * from "./load-tokenizer.ts";
 export * from "./prompt/attention.ts";
 export * from "./prompt/chunks.ts";
+export * from "./prompt/clip-skip.ts";
 export * from "./prompt/conjunction.ts";
 export * from "./prompt/emphasis.ts";
 export * from "./prompt/networks.ts";
