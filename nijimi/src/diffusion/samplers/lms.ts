@@ -13,11 +13,16 @@ import type { SamplerInput, SamplerRun } from "./types.ts";
 export interface LmsOptions {
   /** Derivatives used, 1 to 4. @default 4 */
   readonly order?: number;
+  /**
+   * In a run from the middle of a schedule, weigh the first derivatives as if the steps before had been taken, and leave
+   * out their terms: what diffusers does. Such a run starts with wrong steps. @default false
+   */
+  readonly countSkippedSteps?: boolean;
 }
 
 /** LMS. Order `order` once enough steps are behind; one evaluation a step; deterministic. */
 export async function* lms(input: SamplerInput & LmsOptions): SamplerRun {
-  const { order = 4 } = input;
+  const { order = 4, countSkippedSteps = false } = input;
   checkChoice("lms", "order", order, [1, 2, 3, 4]);
   const loop = beginLoop("lms", input);
   const sigmas = loop.levels.map(({ sigma }) => sigma);
@@ -30,7 +35,8 @@ export async function* lms(input: SamplerInput & LmsOptions): SamplerRun {
     if (from.sigma === Infinity) x = transfer(x, denoised, from, to);
     else {
       history = [combine(...slope(1, loop.space, x, denoised, from)), ...history].slice(0, order);
-      const weights = multistepWeights(sigmas, step, history.length);
+      const weighed = countSkippedSteps ? Math.min(step + 1, order) : history.length;
+      const weights = multistepWeights(sigmas, step, weighed);
       x = advance(loop.space, x, from, to, ...history.map((d, k): Term => [weights[k], d]));
     }
     yield loop.finished(step, x, denoised);

@@ -76,7 +76,9 @@ const KINDS: Readonly<Record<string, Kind>> = {
     repeatsEnd: true,
     sampler: (input) => dpm2Ancestral(input),
   },
-  LMSDiscreteScheduler: { sampler: (input, { order }) => lms({ ...input, order }) },
+  LMSDiscreteScheduler: {
+    sampler: (input, { order }) => lms({ ...input, order, countSkippedSteps: true }),
+  },
   DPMSolverSDEScheduler: {
     second: (from, to) => Math.sqrt(from * to),
     sampler: (input, { sNoise }) => dpmppSde({ ...input, sNoise }),
