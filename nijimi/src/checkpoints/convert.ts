@@ -11,10 +11,10 @@ import { formatJson, type JsonObject } from "./json.ts";
 import {
   describeOpened,
   loadCheckpoint,
-  openFolderOrFile,
   type LoadedCheckpoint,
   type LoadOptions,
 } from "./layouts/load.ts";
+import { openFolderOrFile } from "./layouts/open.ts";
 import { refuseUnsuited, savedComponent, toPipeline } from "./layouts/folder/to-pipeline.ts";
 import { toSingleFile, type SingleFile } from "./layouts/stable-diffusion/to-single-file.ts";
 import { unwrap } from "./layouts/unwrap.ts";

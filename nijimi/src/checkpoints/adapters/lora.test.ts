@@ -3,7 +3,9 @@ import { float32 } from "../../tensor/tensor.ts";
 import { entryOf, type Entry } from "../checkpoint.ts";
 import type { JsonObject } from "../json.ts";
 import { parameterTable } from "../layouts/parameters/by-class.ts";
-import { matchAdapter } from "./lora.ts";
+import { filesFolder } from "../files/folder.ts";
+import { writeSafetensors } from "../safetensors.ts";
+import { loadAdapter, matchAdapter } from "./lora.ts";
 import type { AdapterTargets } from "./targets.ts";
 
 const UNET: JsonObject = {
@@ -235,4 +237,32 @@ test("full differences and norms change weights and biases", async () => {
     "conv_norm_out.bias",
     "conv_norm_out.weight",
   ]);
+});
+
+test("a folder of PEFT's own is read with its settings", async () => {
+  const name = `base_model.model.${TO_Q}`;
+  const factors = {
+    [`${name}.lora_A.weight`]: float32([4, 8], new Float32Array(32)),
+    [`${name}.lora_B.weight`]: float32([8, 4], new Float32Array(32)),
+  };
+  const settings = new TextEncoder().encode('{"peft_type": "LORA", "r": 4, "lora_alpha": 2}');
+  const folder = filesFolder(
+    new Map([
+      ["adapter_model.safetensors", writeSafetensors(factors)],
+      ["adapter_config.json", settings],
+    ]),
+  );
+  const { deltas, close } = await loadAdapter(folder, TARGETS);
+  expect(deltas.unet[`${TO_Q}.weight`]).toMatchObject({ rank: 4, alpha: 2, scale: 0.5 });
+  await close();
+});
+
+test("an adapter for another model is refused, and a model is no adapter", async () => {
+  const other = writeSafetensors({
+    "lora_unet_elsewhere.lora_down.weight": float32([1, 2], [0, 0]),
+    "lora_unet_elsewhere.lora_up.weight": float32([2, 1], [0, 0]),
+  });
+  await expect(loadAdapter(other, TARGETS)).rejects.toThrow(/adapter for another model/);
+  const model = writeSafetensors({ "conv_in.weight": float32([1], [0]) });
+  await expect(loadAdapter(model, TARGETS)).rejects.toThrow(/not a file of low-rank adapters/);
 });

@@ -9,8 +9,10 @@ import type { Checkpoint, Entries, Entry, Metadata } from "../checkpoint.ts";
 import type { HttpOptions } from "../files/http-source.ts";
 import type { SourceInput } from "../files/open-source.ts";
 import type { JsonObject } from "../json.ts";
-import { openCheckpoint } from "../open-checkpoint.ts";
+import type { Folder } from "../files/folder.ts";
+import { openFolderOrFile } from "../layouts/open.ts";
 import { fits, type FullDelta, type LowRankDelta, type WeightDelta } from "./delta.ts";
+import { ADAPTER_FILES, openInFolder, readAdapterConfig } from "./in-folder.ts";
 import { isAdapterFile, kindOf, readModules, type AdapterModule } from "./modules.ts";
 import { peftSettings, type PeftSettings } from "./peft-metadata.ts";
 import { kroneckerRank, readHadamard, readKronecker } from "./products.ts";
@@ -51,6 +53,7 @@ export interface AdapterOptions {
  * Opens a file of LoRA, LoCon, LoHa, LoKr or DoRA adapters under kohya's, PEFT's or diffusers' names.
  * Alphas are read at once; factors when they are asked for.
  *
+ * @param input a file, or a folder as diffusers and PEFT write it
  * @param targets the networks it is for, e.g. the `components` of a loaded checkpoint
  * @throws NijimiError `format` when the file holds no adapters, `checkpoint` when nothing in it matches
  * @example
@@ -59,11 +62,11 @@ export interface AdapterOptions {
  * for (const { name, reason } of adapter.unmatched) console.warn(`${name}: ${reason}`);
  */
 export async function loadAdapter(
-  input: SourceInput,
+  input: SourceInput | Folder,
   targets: AdapterTargets,
-  { config, http }: AdapterOptions = {},
+  options: AdapterOptions = {},
 ): Promise<LoadedAdapter> {
-  const checkpoint = await openCheckpoint(input, { http });
+  const { checkpoint, config } = await openAdapter(input, options);
   try {
     const adapter = await matchCheckpoint(checkpoint, targets, config);
     return { ...adapter, name: checkpoint.name, close: () => checkpoint.close() };
@@ -71,6 +74,20 @@ export async function loadAdapter(
     await checkpoint.close();
     throw error;
   }
+}
+
+async function openAdapter(
+  input: SourceInput | Folder,
+  { config, http }: AdapterOptions,
+): Promise<{ readonly checkpoint: Checkpoint; readonly config?: JsonObject }> {
+  const opened = await openFolderOrFile(input, http);
+  if (opened.kind === "file") return { checkpoint: opened.checkpoint, config };
+  const checkpoint = await openInFolder(opened.folder, ADAPTER_FILES);
+  if (checkpoint) return { checkpoint, config: config ?? (await readAdapterConfig(opened.folder)) };
+  throw new NijimiError(
+    "file",
+    `${opened.folder.name} holds no adapter; looked for ${ADAPTER_FILES.map((stem) => `${stem}.safetensors`).join(", ")}.`,
+  );
 }
 
 async function matchCheckpoint(

@@ -11,9 +11,11 @@
 import { NijimiError } from "../../errors.ts";
 import type { Checkpoint, Entries, Entry } from "../checkpoint.ts";
 import type { HttpOptions } from "../files/http-source.ts";
+import type { Folder } from "../files/folder.ts";
 import type { SourceInput } from "../files/open-source.ts";
 import { reshapeEntry } from "../layouts/views.ts";
-import { openCheckpoint } from "../open-checkpoint.ts";
+import { openFolderOrFile } from "../layouts/open.ts";
+import { EMBEDDING_FILES, openInFolder } from "./in-folder.ts";
 
 /** A word's vectors. */
 export interface TextualInversion {
@@ -46,10 +48,17 @@ const PAIRS: readonly (readonly [first: string, second: string])[] = [
  * const { token = "my-style", vectors } = await loadTextualInversion("my-style.pt");
  */
 export async function loadTextualInversion(
-  input: SourceInput,
+  input: SourceInput | Folder,
   { http }: { readonly http?: HttpOptions } = {},
 ): Promise<LoadedTextualInversion> {
-  const checkpoint = await openCheckpoint(input, { http });
+  const opened = await openFolderOrFile(input, http);
+  const checkpoint =
+    opened.kind === "file" ? opened.checkpoint : await openInFolder(opened.folder, EMBEDDING_FILES);
+  if (!checkpoint)
+    throw new NijimiError(
+      "file",
+      `${String(input)} holds no embedding; looked for learned_embeds.safetensors.`,
+    );
   const inversion = readTextualInversion(checkpoint);
   if (inversion) return { ...inversion, name: checkpoint.name, close: () => checkpoint.close() };
   await checkpoint.close();

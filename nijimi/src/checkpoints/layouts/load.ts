@@ -3,14 +3,13 @@
  * configs, schedulers and tokenizers. Nothing but headers and configs is read until an entry is asked for,
  * and then one tensor at a time.
  */
-import { NijimiError, isNijimiError } from "../../errors.ts";
+import { NijimiError } from "../../errors.ts";
 import { isAdapterFile } from "../adapters/modules.ts";
 import type { Checkpoint, CheckpointFormat, Metadata } from "../checkpoint.ts";
 import type { Folder } from "../files/folder.ts";
 import type { HttpOptions } from "../files/http-source.ts";
-import { openFolder, type SourceInput } from "../files/open-source.ts";
+import type { SourceInput } from "../files/open-source.ts";
 import type { JsonObject } from "../json.ts";
-import { openCheckpoint } from "../open-checkpoint.ts";
 import { readAuthors } from "./authors/read.ts";
 import { findCompanions, type Companions } from "./companions.ts";
 import { assertUsable, makeComponent, type Component } from "./component.ts";
@@ -24,6 +23,7 @@ import {
 } from "./folder/read-folder.ts";
 import { folderFamily, LATENT_TASKS } from "./folder/family.ts";
 import { readDiffusersNetwork } from "./networks.ts";
+import { openFolderOrFile } from "./open.ts";
 import {
   readControlNet,
   readSingleFile,
@@ -131,37 +131,6 @@ export async function describeOpened(
   options: LoadOptions = {},
 ): Promise<LoadedCheckpoint> {
   return describeFile(checkpoint, {}, options);
-}
-
-/** A folder of a model, or the checkpoint in a file. */
-export type Opened =
-  | { readonly kind: "folder"; readonly folder: Folder }
-  | { readonly kind: "file"; readonly checkpoint: Checkpoint };
-
-/** Opens a path, URL or `File` as what it is. */
-export async function openFolderOrFile(
-  input: SourceInput | Folder,
-  http?: HttpOptions,
-): Promise<Opened> {
-  const folder = await asFolder(input, http);
-  if (folder) return { kind: "folder", folder };
-  return { kind: "file", checkpoint: await openCheckpoint(input as SourceInput, { http }) };
-}
-
-async function asFolder(
-  input: SourceInput | Folder,
-  http?: HttpOptions,
-): Promise<Folder | undefined> {
-  if (typeof input === "object" && "list" in input) return input;
-  if (typeof input !== "string" && !(input instanceof URL)) return undefined;
-  const isHttp = /^https?:/i.test(String(input));
-  // A server does not say what is a folder; files have an ending.
-  if (isHttp) return /\.\w+$/.test(new URL(input).pathname) ? undefined : openFolder(input, http);
-  return openFolder(input).catch((error: unknown) => {
-    // Not a folder, or not there: opening it as a file says which.
-    if (isNijimiError(error) && error.code === "file") return undefined;
-    throw error;
-  });
 }
 
 async function describeFolder(folder: Folder, { variant }: LoadOptions): Promise<LoadedCheckpoint> {

@@ -1,5 +1,5 @@
 /** Which model an adapter or embedding was made for, told from the widths of what it changes. */
-import type { Entries } from "../checkpoint.ts";
+import type { Entries, Metadata } from "../checkpoint.ts";
 import type { AdapterModule } from "../adapters/modules.ts";
 
 /** Width of the text that the U-Net looks at. */
@@ -17,8 +17,23 @@ const BY_EMBEDDING: Readonly<Record<number, string>> = {
   1280: "Stable Diffusion XL",
 };
 
-/** The base of an adapter, by the inputs of a cross-attention's keys. */
-export function baseOfAdapter(modules: readonly AdapterModule[]): string | undefined {
+/** What kohya's trainer writes into the header, by how it begins. */
+const BY_VERSION: readonly (readonly [start: string, base: string])[] = [
+  ["sdxl", "Stable Diffusion XL"],
+  ["sd_v1", "Stable Diffusion 1"],
+  ["sd_v2", "Stable Diffusion 2"],
+  ["sd3", "Stable Diffusion 3"],
+  ["flux", "FLUX"],
+];
+
+/** The base of an adapter: as its header says, or by the inputs of a cross-attention's keys. */
+export function baseOfAdapter(
+  modules: readonly AdapterModule[],
+  metadata: Metadata,
+): string | undefined {
+  const version = String(metadata.ss_base_model_version ?? "");
+  const stated = BY_VERSION.find(([start]) => version.startsWith(start))?.[1];
+  if (stated !== undefined) return stated;
   for (const { name, parts } of modules) {
     if (
       /transformer_blocks[._]\d+[._]ff_context|double_blocks|single_transformer_blocks/.test(name)

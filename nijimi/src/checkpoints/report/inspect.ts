@@ -5,18 +5,15 @@
 import { toFloat64 } from "../../tensor/convert.ts";
 import { baseOfAdapter, baseOfEmbedding } from "./base-model.ts";
 import { summarise, type Summary } from "./summary.ts";
+import { ADAPTER_FILES, EMBEDDING_FILES, openInFolder } from "../adapters/in-folder.ts";
 import { isAdapterFile, kindOf, readModules } from "../adapters/modules.ts";
 import { readTextualInversion } from "../adapters/textual-inversion.ts";
 import type { Checkpoint, Entries, MetadataValue } from "../checkpoint.ts";
 import type { Folder } from "../files/folder.ts";
 import type { SourceInput } from "../files/open-source.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
-import {
-  describeCheckpoint,
-  openFolderOrFile,
-  type LoadedCheckpoint,
-  type LoadOptions,
-} from "../layouts/load.ts";
+import { describeCheckpoint, type LoadedCheckpoint, type LoadOptions } from "../layouts/load.ts";
+import { openFolderOrFile } from "../layouts/open.ts";
 import { unwrap } from "../layouts/unwrap.ts";
 import type { Mismatch } from "../layouts/component.ts";
 
@@ -107,8 +104,11 @@ export async function inspectCheckpoint(
   options: InspectOptions = {},
 ): Promise<Report> {
   const opened = await openFolderOrFile(input, options.http);
-  if (opened.kind === "folder") return inspectModel(opened.folder, options);
-  const { checkpoint } = opened;
+  const checkpoint =
+    opened.kind === "file"
+      ? opened.checkpoint
+      : await openInFolder(opened.folder, [...ADAPTER_FILES, ...EMBEDDING_FILES]);
+  if (!checkpoint) return inspectModel(input, options);
   try {
     const special =
       inspectAdapter(checkpoint) ?? inspectEmbedding(checkpoint) ?? inspectOther(checkpoint);
@@ -226,7 +226,7 @@ function inspectAdapter(checkpoint: Checkpoint): Report | undefined {
       kinds,
       modules: modules.length,
       ranks: [...ranks].sort((a, b) => a - b),
-      base: baseOfAdapter(modules),
+      base: baseOfAdapter(modules, checkpoint.metadata),
     },
   };
 }

@@ -17,6 +17,7 @@ import { readFirstStage } from "../stable-diffusion/first-stage.ts";
 import { readConditionUNet } from "../stable-diffusion/single-file.ts";
 import { lastIndex } from "../unet-outline.ts";
 import { ddimConfig, readOpenAIUNet } from "./unet.ts";
+import { readIpAdapter } from "./ip-adapter.ts";
 import { t2iAdapterConfig, t2iAdapterLevels, t2iAdapterMap } from "./t2i-adapter.ts";
 import { taesdConfig, taesdMap, withHalf } from "./taesd.ts";
 import { vitJaxConfig, vitJaxMap, withDots } from "./vit-jax.ts";
@@ -60,6 +61,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   taesd: (entries) => ({ vae: readTaesd(entries) }),
   "taesd-encoder": (entries) => ({ vae: readTaesd(withHalf("encoder", entries)) }),
   "taesd-decoder": (entries) => ({ vae: readTaesd(withHalf("decoder", entries)) }),
+  "ip-adapter": readIpAdapter,
   "t2i-adapter": (entries) => ({ adapter: readT2iAdapter(entries) }),
 };
 
