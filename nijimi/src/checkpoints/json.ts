@@ -184,6 +184,41 @@ export function parseJsonObject(text: string, options: JsonOptions = {}): JsonOb
   throw new NijimiError("format", `${options.name ?? "JSON"} must be a JSON object; got ${got}.`);
 }
 
+/** Strings of a valid JSON text; those before a colon are names. */
+const STRINGS = /"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?/g;
+
+/**
+ * As {@link parseJson} without repeated names, for large texts: the engine's own parser does the work, and the names it
+ * found are counted against those in the text. Objects have the usual prototype: look at their own keys only.
+ */
+export function parseLargeJson(text: string, { maxDepth = 8, name }: JsonOptions = {}): JsonValue {
+  const strictly = () => parseJson(text, { duplicateKeys: "refuse", maxDepth, name });
+  let value: JsonValue;
+  try {
+    value = JSON.parse(text) as JsonValue;
+  } catch {
+    return strictly();
+  }
+  return countNames(value, maxDepth) === countNamesIn(text) ? value : strictly();
+}
+
+/** Names in all objects of a value; NaN when it is nested too deep. */
+function countNames(value: JsonValue, depth: number): number {
+  if (typeof value !== "object" || value === null) return 0;
+  if (depth < 0) return NaN;
+  const items = Array.isArray(value) ? value : Object.values(value);
+  let count = Array.isArray(value) ? 0 : items.length;
+  for (const item of items) if (typeof item === "object") count += countNames(item, depth - 1);
+  return count;
+}
+
+function countNamesIn(text: string): number {
+  let count = 0;
+  STRINGS.lastIndex = 0;
+  for (let found = STRINGS.exec(text); found; found = STRINGS.exec(text)) if (found[1]) count++;
+  return count;
+}
+
 /** True for objects, not for arrays and null. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);

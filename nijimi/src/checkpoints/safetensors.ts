@@ -8,7 +8,7 @@
 import { NijimiError } from "../errors.ts";
 import { bytesPerElement, viewBytes, type DType } from "../tensor/dtype.ts";
 import { sizeOf, type Tensor } from "../tensor/tensor.ts";
-import { isJsonObject, parseJsonObject, type JsonValue } from "./json.ts";
+import { isJsonObject, parseLargeJson, type JsonObject, type JsonValue } from "./json.ts";
 
 /** Names of element types in the header. */
 const DTYPE_NAMES = {
@@ -33,6 +33,8 @@ const DTYPES_BY_NAME = new Map<string, DType>(
   Object.entries(DTYPE_NAMES).map(([dtype, name]) => [name, dtype as DType]),
 );
 
+/** The name in the header that is no tensor. */
+const METADATA_KEY = "__metadata__";
 /** Bytes of the field that holds the header's length. */
 export const LENGTH_FIELD_BYTES = 8;
 /** Longest header accepted, as in the reference implementation. */
@@ -115,12 +117,18 @@ export function planSafetensors(
   fileSize: number,
   name = "safetensors file",
 ): SafetensorsPlan {
-  const { __metadata__: metadata, ...tensors } = parseHeader(header, name);
+  const parsed = parseHeader(header, name);
   const dataOffset = LENGTH_FIELD_BYTES + header.length;
   const entries = Object.create(null) as Record<string, SafetensorsEntry>;
-  for (const key of Object.keys(tensors))
-    entries[key] = parseEntry(tensors[key], dataOffset, `${name}: tensor ${JSON.stringify(key)}`);
+  for (const key of Object.keys(parsed))
+    if (key !== METADATA_KEY)
+      entries[key] = parseEntry(
+        parsed[key],
+        dataOffset,
+        () => `${name}: tensor ${JSON.stringify(key)}`,
+      );
   checkCoverage(entries, dataOffset, fileSize, name);
+  const metadata = Object.hasOwn(parsed, METADATA_KEY) ? parsed[METADATA_KEY] : undefined;
   return { metadata: parseMetadata(metadata, name), entries };
 }
 
@@ -130,11 +138,8 @@ function parseHeader(header: Uint8Array, name: string): Record<string, JsonValue
       "format",
       `${name} is not valid safetensors: its header must begin with "{".`,
     );
-  return parseJsonObject(decodeUtf8(header, name), {
-    duplicateKeys: "refuse",
-    maxDepth: 8,
-    name: `The header of ${name}`,
-  });
+  // An object, since it begins with a brace.
+  return parseLargeJson(decodeUtf8(header, name), { name: `The header of ${name}` }) as JsonObject;
 }
 
 function decodeUtf8(bytes: Uint8Array, name: string): string {
@@ -160,8 +165,8 @@ function parseMetadata(metadata: JsonValue | undefined, name: string): Record<st
   return metadata as Record<string, string>;
 }
 
-function parseEntry(entry: JsonValue, dataOffset: number, where: string): SafetensorsEntry {
-  const refuse = (problem: string) => new NijimiError("format", `${where} ${problem}.`);
+function parseEntry(entry: JsonValue, dataOffset: number, where: () => string): SafetensorsEntry {
+  const refuse = (problem: string) => new NijimiError("format", `${where()} ${problem}.`);
   if (!isJsonObject(entry))
     throw refuse(`must be described by an object; got ${JSON.stringify(entry)}`);
   const { dtype: dtypeName, shape, data_offsets: offsets } = entry;
@@ -181,13 +186,13 @@ function parseEntry(entry: JsonValue, dataOffset: number, where: string): Safete
   return { dtype, shape, offset: dataOffset + offsets[0], length };
 }
 
-function parseDType(name: JsonValue | undefined, where: string): DType {
+function parseDType(name: JsonValue | undefined, where: () => string): DType {
   const dtype = typeof name === "string" ? DTYPES_BY_NAME.get(name) : undefined;
   if (dtype) return dtype;
   const accepted = [...DTYPES_BY_NAME.keys()].join(", ");
   throw new NijimiError(
     "format",
-    `${where} has the dtype ${JSON.stringify(name)}; accepted: ${accepted}.`,
+    `${where()} has the dtype ${JSON.stringify(name)}; accepted: ${accepted}.`,
   );
 }
 
@@ -254,7 +259,7 @@ export function layoutSafetensors(
   if (Object.keys(metadata).length > 0) members.push(`"__metadata__":${JSON.stringify(metadata)}`);
   let offset = 0;
   for (const key of order) {
-    if (key === "__metadata__")
+    if (key === METADATA_KEY)
       throw new NijimiError(
         "option",
         'A tensor cannot be called "__metadata__" in a safetensors file; rename it.',
