@@ -38,9 +38,11 @@ import {
   type Sym,
 } from "nijimi/graph";
 import { classifierFree, rescaleGuided, shiftEps, shiftMean } from "nijimi/guidance";
+import { tensorToImages } from "nijimi/images";
 import { compile } from "nijimi/runtime";
 import { float32, int64, type Tensor, toFloat64 } from "nijimi/tensor";
 import type { Case, Comparison, Suite } from "../case.ts";
+import { compareTensors } from "../compare.ts";
 import { configNumber, float32Of, namedComparer, numbersOf } from "./named-values.ts";
 
 type Run = (c: Case) => Comparison[] | Promise<Comparison[]>;
@@ -55,6 +57,7 @@ const RUNS: Readonly<Record<string, Run>> = {
   "improved_diffusion.resample.LossSecondMomentResampler": resampler,
   "u + w(c-u)": classifierFreeGuidance,
   "mu + s*Sigma*grad; eps - sqrt(1-abar)*s*grad": classifierGuidance,
+  "image post-processing": toBytes,
   "clip(x,-s,s)/s": (c) => thresholding(c, "in.x0", "percentile"),
   "Imagen.p_mean_variance": (c) => thresholding(c, "in.x", "q"),
   "Song & Ermon 2019 eq. 5-6": annealedLoss,
@@ -351,4 +354,21 @@ async function annealedLoss(c: Case): Promise<Comparison[]> {
     ...namedComparer(c)("out.loss_per_sample", losses),
     ...namedComparer(c)("out.loss", [losses.reduce((sum, loss) => sum + loss, 0) / losses.length]),
   ];
+}
+
+/** Numbers as 8-bit samples, rounded and cut off. */
+function toBytes(c: Case): Comparison[] {
+  const expected = c.tensors();
+  const numbers = float32Of(c, "in");
+  const rows: Tensor<"float32"> = { ...numbers, shape: [1, 1, 1, numbers.data.length] };
+  const compare = (name: string, rounding: "nearest" | "truncate"): Comparison => {
+    const [{ data }] = tensorToImages(rows, { rounding });
+    return compareTensors(
+      name,
+      { dtype: "uint8", shape: numbers.shape, data: data as Uint8Array },
+      expected[name],
+      c.json.tolerance,
+    );
+  };
+  return [compare("out.round", "nearest"), compare("out.floor_127_5", "truncate")];
 }

@@ -3,7 +3,8 @@ import { parentPort, workerData } from "node:worker_threads";
 import { invariant, isNijimiError } from "../errors.ts";
 import { batches } from "./batches.ts";
 import { openDataset } from "./open-dataset.ts";
-import { decodePicture, type WorkerMessage, type WorkerTask } from "./platform.node.ts";
+import { decodePicture } from "./decode.ts";
+import type { WorkerMessage, WorkerTask } from "./platform.node.ts";
 
 invariant(parentPort, "the loader runs in a worker thread");
 const port = parentPort;

@@ -6,6 +6,7 @@ import {
   type DataPosition,
   type DecodeImage,
 } from "./batches.ts";
+import { decodePicture } from "./decode.ts";
 import { openDataset, type DatasetSpec } from "./open-dataset.ts";
 
 export interface LoaderOptions extends BatchOptions {
@@ -30,7 +31,7 @@ export async function* loadBatches(
   options: LoaderOptions,
   from: DataPosition = { epoch: 0, batch: 0 },
 ): AsyncGenerator<Batch> {
-  const { decodePicture, batchesInWorkers } = await import("#data");
+  const { batchesInWorkers } = await import("#data");
   const { workers = 1 } = options;
   if (workers > 0) yield* batchesInWorkers(dataset, options, from);
   else yield* batches(await openDataset(dataset), options.decode ?? decodePicture, options, from);

@@ -1,31 +1,10 @@
-/** What loading needs of Node: a decoder (sharp) and worker threads. */
+/** What loading needs of Node: worker threads. */
 import { NijimiError } from "../errors.ts";
 import { startWorker } from "../internal/worker.node.ts";
 import type { Batch, DataPosition } from "./batches.ts";
 import type { LoaderOptions } from "./loader.ts";
 import type { DatasetSpec } from "./open-dataset.ts";
 import type { Platform } from "./platform.ts";
-import type { Raster } from "./sample.ts";
-
-/** Decodes a picture; EXIF orientation is applied, 16 bits become 8. */
-export const decodePicture: Platform["decodePicture"] = async (bytes) => {
-  const { default: sharp } = await import("sharp").catch((cause: unknown) => {
-    throw new NijimiError("device", "Decoding pictures in Node needs sharp: npm install sharp", {
-      cause,
-    });
-  });
-  const { data, info } = await sharp(bytes, { failOn: "error" })
-    .autoOrient()
-    .toColourspace("srgb")
-    .raw({ depth: "uchar" })
-    .toBuffer({ resolveWithObject: true });
-  return {
-    width: info.width,
-    height: info.height,
-    channels: info.channels as Raster["channels"],
-    data,
-  };
-};
 
 /** What a worker is started with. */
 export interface WorkerTask {

@@ -63,6 +63,8 @@ export interface FromTensorOptions {
   readonly range?: PixelRange;
   /** @default 8 */
   readonly bitDepth?: BitDepth;
+  /** To the nearest sample, as diffusers; or cut off, as OpenAI's codes: ⌊(x + 1)·127.5⌋. @default "nearest" */
+  readonly rounding?: "nearest" | "truncate";
 }
 
 /**
@@ -73,7 +75,7 @@ export interface FromTensorOptions {
  */
 export function tensorToImages(
   { shape, data }: Tensor<"float32">,
-  { range = "signed", bitDepth = 8 }: FromTensorOptions = {},
+  { range = "signed", bitDepth = 8, rounding = "nearest" }: FromTensorOptions = {},
 ): Image[] {
   if (!PIXEL_RANGES.includes(range)) throw unknownName("pixel range", range, PIXEL_RANGES);
   const [count, channels, height, width] = shape.length === 3 ? [1, ...shape] : shape;
@@ -95,9 +97,9 @@ export function tensorToImages(
             `tensorToImages: image ${n} holds NaN; the network overflowed or its weights are damaged.`,
           );
         const unit = range === "unit" ? value : Math.fround(Math.fround(value / 2) + 0.5);
-        out[pixel * channels + c] = roundHalfEven(
-          Math.fround(Math.min(1, Math.max(0, unit)) * top),
-        );
+        const sample = Math.fround(Math.min(1, Math.max(0, unit)) * top);
+        out[pixel * channels + c] =
+          rounding === "truncate" ? Math.trunc(sample) : roundHalfEven(sample);
       }
     return createImage(width, height, channels as Channels, out);
   });
