@@ -1,8 +1,8 @@
 /** Reading members of a zip archive: whole with their checksum, or in part where they are stored plainly. */
 import { Inflate, inflateSync } from "fflate";
 import { NijimiError } from "../../errors.ts";
+import { crc32 } from "../../internal/crc32.ts";
 import type { ByteSource } from "../files/byte-source.ts";
-import { crc32 } from "./crc32.ts";
 import { damagedZip, readZipDirectory, type ZipMember } from "./directory.ts";
 
 /** An open archive. */

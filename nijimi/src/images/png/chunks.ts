@@ -1,7 +1,7 @@
 /** PNG files as chunks (W3C PNG, third edition): length, type, data, checksum. */
 import { NijimiError } from "../../errors.ts";
 import { fourLetters } from "../bytes.ts";
-import { crc32 } from "./crc32.ts";
+import { crc32 } from "../../internal/crc32.ts";
 
 export interface Chunk {
   /** Four letters; a capital first one means that readers must know it. */

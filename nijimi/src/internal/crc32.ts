@@ -1,10 +1,11 @@
-/** CRC-32 (ISO-HDLC, polynomial 0xEDB88320), eight bytes at a time ("slicing by 8"). */
+/** CRC-32 of ISO 3309, as zip and PNG have it (polynomial 0xEDB88320), eight bytes at a time ("slicing by 8"). */
 
-const TABLES = makeTables();
+/** Made when first needed. */
+let tables: readonly Int32Array[] | undefined;
 
 /** The checksum of bytes. */
 export function crc32(bytes: Uint8Array): number {
-  const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES;
+  const [t0, t1, t2, t3, t4, t5, t6, t7] = (tables ??= makeTables());
   let crc = 0xffffffff;
   let at = 0;
   for (; at + 8 <= bytes.length; at += 8) {
@@ -30,8 +31,7 @@ function makeTables(): Int32Array[] {
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
     return crc;
   });
-  const tables = [first];
-  for (let k = 1; k < 8; k++)
-    tables.push(tables[k - 1].map((crc) => first[crc & 255] ^ (crc >>> 8)));
-  return tables;
+  const all = [first];
+  for (let k = 1; k < 8; k++) all.push(all[k - 1].map((crc) => first[crc & 255] ^ (crc >>> 8)));
+  return all;
 }
