@@ -78,18 +78,19 @@ export function guessModeScales(count: number): Float32Array {
   return Float32Array.from({ length: count + 1 }, (_, i) => 10 ** (i / count - 1));
 }
 
-/** Channels of the states of the way down: the first convolution's, then each level's. */
-function stateChannels(
+/** The states of the way down, the first convolution's and then each level's: their channels, and the level of their size. */
+export function stateChannels(
   channels: readonly number[],
   layersPerBlock: number | readonly number[],
-): number[] {
+): { readonly channels: number; readonly level: number }[] {
   const layers = perLevel(layersPerBlock, channels.length, "layers_per_block");
   const deepest = channels.length - 1;
   return [
-    channels[0],
-    ...channels.flatMap((own, i) =>
-      Array.from({ length: layers[i] + (i < deepest ? 1 : 0) }, () => own),
-    ),
+    { channels: channels[0], level: 0 },
+    ...channels.flatMap((own, level) => [
+      ...Array.from({ length: layers[level] }, () => ({ channels: own, level })),
+      ...(level < deepest ? [{ channels: own, level: level + 1 }] : []),
+    ]),
   ];
 }
 
@@ -114,7 +115,7 @@ export function controlNet(
     {
       ...conditionEncoder(config),
       controlnetCondEmbedding: hintEmbedding(config),
-      controlnetDownBlocks: states.map(zeroConv),
+      controlnetDownBlocks: states.map(({ channels }) => zeroConv(channels)),
       controlnetMidBlock: zeroConv(deepest),
     },
     (m, { hint, scales, ...inputs }: ControlNetInputs) => {

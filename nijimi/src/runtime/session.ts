@@ -139,8 +139,13 @@ function chooseDevice(engine: Engine, wanted: Device | undefined): Device {
   return wanted;
 }
 
-/** Moves large weights in memory out of the protobuf, so that they are neither copied nor bound by its 2 GB. */
+/**
+ * Moves large weights in memory out of the protobuf, so that they are neither copied nor bound by its 2 GB. Not
+ * where others stay in files: the runtime reads weights from files or from memory, never from both.
+ */
 function serialise(model: OnnxModel): SerialisedModel {
+  if (model.graph.initializers.some(({ value }) => isExternal(value)))
+    return { bytes: encodeModel(model), weights: [] };
   const weights: { path: string; data: Uint8Array }[] = [];
   const initializers = model.graph.initializers.map((initializer) => {
     const { name, value } = initializer;

@@ -1,0 +1,51 @@
+/** Image to image (SDEdit, arXiv:2108.01073): an image's latents, noised part of the way, denoised under the prompt. */
+import { repeatRows, sliceRows } from "../tensor/shape.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Generation } from "./events.ts";
+import { type Job, prepare, type RunOptions } from "./job.ts";
+import { sampleLatents } from "./networks/autoencoder.ts";
+import { sizeOfPicture, toSigned, unitTensor } from "./pictures.ts";
+import type { Pipeline } from "./pipeline.ts";
+import type { ImageToImageRequest } from "./request.ts";
+import { decode, denoise } from "./sampling/denoise.ts";
+
+type F32 = Tensor<"float32">;
+
+/**
+ * Pictures from a picture and a prompt, as events.
+ *
+ * @example
+ * const [{ image }] = await allImages(imageToImage(pipeline, { prompt: "a red cat", image: photo, strength: 0.6 }));
+ */
+export async function* imageToImage(
+  pipeline: Pipeline,
+  request: ImageToImageRequest,
+  options: RunOptions = {},
+): Generation {
+  const { image, strength = 0.8 } = request;
+  const job = await prepare(pipeline, request, { ...sizeOfPicture(image), strength }, options);
+  const known = await encodePicture(job, toSigned(unitTensor(image, 3)));
+  const x = job.plan.addNoise(known, job.noise.start(), job.firstStep);
+  const latents = yield* denoise(job, x);
+  yield* decode(job, latents);
+}
+
+/**
+ * A draw from the posterior of a picture in [−1, 1]: latents [B, C, h, w] of the U-Net's scale.
+ *
+ * With a generator for the whole batch a single picture is drawn once and repeated, as in diffusers; with one per
+ * image each draws its own.
+ */
+export async function encodePicture({ pipeline, noise, batch }: Job, picture: F32): Promise<F32> {
+  const { autoencoder } = pipeline;
+  const moments = await autoencoder.encode(picture);
+  const [given] = moments.shape;
+  const rows = noise.isShared ? moments : spread(moments, batch);
+  const latents = sampleLatents(rows, autoencoder.config, noise.draws);
+  return given === batch || rows !== moments ? latents : spread(latents, batch);
+}
+
+/** One picture for all images of a batch, or one each. */
+function spread(rows: F32, batch: number): F32 {
+  return rows.shape[0] === batch ? rows : repeatRows(sliceRows(rows, 0, 1), batch);
+}

@@ -1,0 +1,12 @@
+/** Pipelines: prompt to picture with Stable Diffusion 1, 2 and XL. */
+export { type EncodedPrompts, encodePrompts } from "./encode-prompt.ts";
+export * from "./events.ts";
+export { imageToImage } from "./image-to-image.ts";
+export { inpaint } from "./inpaint.ts";
+export type { RunOptions } from "./job.ts";
+export type { TileOptions } from "./networks/tiles.ts";
+export type { RuntimeOptions } from "./networks/weights.ts";
+export type { Picture } from "./pictures.ts";
+export { loadPipeline, type Pipeline, type PipelineOptions, type PromptEncoder } from "./pipeline.ts";
+export * from "./request.ts";
+export { textToImage } from "./text-to-image.ts";

@@ -1,0 +1,127 @@
+/**
+ * Inpainting. A U-Net made for it sees the mask and the masked picture beside the latents (9 channels); any other
+ * is held to the known part by putting it back, noised to the right level, after every step.
+ */
+import { NijimiError } from "../errors.ts";
+import { combine } from "../diffusion/samplers/arithmetic.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Generation } from "./events.ts";
+import { encodePicture } from "./image-to-image.ts";
+import { type Job, prepare, type RunOptions } from "./job.ts";
+import { requireSize, sizeOfPicture, toSigned, unitTensor } from "./pictures.ts";
+import type { Pipeline } from "./pipeline.ts";
+import type { InpaintRequest } from "./request.ts";
+import { joinChannels } from "./sampling/branch-network.ts";
+import { decode, denoise } from "./sampling/denoise.ts";
+import { repeatRows } from "../tensor/shape.ts";
+
+type F32 = Tensor<"float32">;
+
+/**
+ * Pictures in which the masked part is made anew, as events.
+ *
+ * @throws NijimiError `shape` for a mask of another size, `unsupported` for a U-Net of neither kind
+ * @example
+ * const [{ image }] = await allImages(inpaint(pipeline, { prompt: "a hat", image: photo, mask, strength: 1 }));
+ */
+export async function* inpaint(
+  pipeline: Pipeline,
+  request: InpaintRequest,
+  options: RunOptions = {},
+): Generation {
+  const { image, strength = 1 } = request;
+  const seesMask = channelsOf(pipeline);
+  const size = sizeOfPicture(image);
+  requireSize("The mask", request.mask, size);
+  const job = await prepare(pipeline, request, { ...size, strength }, options);
+
+  const picture = toSigned(unitTensor(image, 3));
+  const mask = binary(unitTensor(request.mask, 1));
+  // The order of the draws is diffusers': the picture, the noise, the masked picture.
+  const known = !seesMask || strength < 1 ? await encodePicture(job, picture) : undefined;
+  const noise = job.noise.start();
+  const x =
+    strength < 1 && known
+      ? job.plan.addNoise(known, noise, job.firstStep)
+      : combine([job.plan.initNoiseSigma, noise]);
+  const masked = await encodePicture(job, withoutMasked(picture, mask));
+  const small = nearest(mask, job.latentShape);
+
+  const latents = yield* denoise(
+    job,
+    x,
+    seesMask
+      ? { extraChannels: joinChannels(repeated(small, job.batch), masked) }
+      : { afterStep: putBack(job, known as F32, noise, small) },
+  );
+  yield* decode(job, latents);
+}
+
+/** Whether the U-Net takes mask and masked picture. */
+function channelsOf({ unet, autoencoder, name }: Pipeline): boolean {
+  const { inChannels } = unet.config;
+  const { latentChannels } = autoencoder.config;
+  if (inChannels === latentChannels) return false;
+  if (inChannels === 2 * latentChannels + 1) return true;
+  throw new NijimiError(
+    "unsupported",
+    `${name}: its U-Net takes ${inChannels} channels; for inpainting ${latentChannels} or ${2 * latentChannels + 1} are needed.`,
+  );
+}
+
+/** 1 from one half on, else 0. */
+function binary(mask: F32): F32 {
+  return { ...mask, data: mask.data.map((value) => (value < 0.5 ? 0 : 1)) };
+}
+
+/** The picture, grey (0 of −1 … 1) where the mask is 1. */
+function withoutMasked(picture: F32, { data: mask, shape }: F32): F32 {
+  const [, channels, height, width] = picture.shape;
+  const plane = height * width;
+  const at = (i: number) => {
+    const b = Math.floor(i / (channels * plane));
+    return (shape[0] === 1 ? 0 : b) * plane + (i % plane);
+  };
+  return { ...picture, data: picture.data.map((value, i) => (mask[at(i)] < 0.5 ? value : 0)) };
+}
+
+/** The mask at the latents' size, by nearest neighbour: torch's floor(i · scale). [N, 1, h, w] */
+function nearest(
+  { shape: [count, , height, width], data }: F32,
+  [, , rows, columns]: Job["latentShape"],
+): F32 {
+  const small = new Float32Array(count * rows * columns);
+  for (let n = 0; n < count; n++)
+    for (let y = 0; y < rows; y++)
+      for (let x = 0; x < columns; x++) {
+        const [fromY, fromX] = [
+          Math.floor((y * height) / rows),
+          Math.floor((x * width) / columns),
+        ];
+        small[(n * rows + y) * columns + x] = data[(n * height + fromY) * width + fromX];
+      }
+  return { dtype: "float32", shape: [count, 1, rows, columns], data: small };
+}
+
+function repeated(rows: F32, batch: number): F32 {
+  return rows.shape[0] === batch ? rows : repeatRows(rows, batch);
+}
+
+/** Writes what is known, noised to the level of the next step, where the mask is 0. */
+function putBack(
+  { plan }: Job,
+  known: F32,
+  noise: F32,
+  mask: F32,
+): (x: F32, next: number) => void {
+  const [, channels, height, width] = known.shape;
+  const plane = height * width;
+  return (x, next) => {
+    const proper = next < plan.steps ? plan.addNoise(known, noise, next) : known;
+    for (let i = 0; i < x.data.length; i++) {
+      const b = mask.shape[0] === 1 ? 0 : Math.floor(i / (channels * plane));
+      const repaint = mask.data[b * plane + (i % plane)];
+      x.data[i] = (1 - repaint) * proper.data[i] + repaint * x.data[i];
+    }
+  };
+}

@@ -1,0 +1,137 @@
+/** What the pipelines are asked for. Words are diffusers', in camelCase. */
+import type { JsonObject } from "../checkpoints/json.ts";
+import type { Guidance } from "../guidance/types.ts";
+import type { EmphasisMode } from "../text/prompt/emphasis.ts";
+import type { PromptGrammar } from "../text/prompt/plan.ts";
+import type { NormalStream } from "../tensor/random/streams.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { TileOptions } from "./networks/tiles.ts";
+import type { Picture } from "./pictures.ts";
+
+type F32 = Tensor<"float32">;
+type Seed = number | bigint;
+
+/** A LoRA by its name in the pipeline. */
+export interface LoraUse {
+  readonly name: string;
+  /** @default 1 */
+  readonly scale?: number;
+  /** For the text encoders. @default scale */
+  readonly textScale?: number;
+}
+
+/** A ControlNet by its name in the pipeline. */
+export interface ControlUse {
+  readonly name: string;
+  /** What it looks at, of the size of the result. */
+  readonly image: Picture;
+  /** @default 1 */
+  readonly scale?: number;
+  /** Share of the steps after which it begins. @default 0 */
+  readonly start?: number;
+  /** Share of the steps after which it ends. @default 1 */
+  readonly end?: number;
+  /** Guide by the picture alone: only the prompt's branch is controlled, deep states most. @default false */
+  readonly guessMode?: boolean;
+}
+
+/** SDXL's sizes. */
+export interface MicroConditioning {
+  /** Height and width that the training picture had. @default the result's */
+  readonly originalSize?: readonly [height: number, width: number];
+  /** @default [0, 0] */
+  readonly cropTopLeft?: readonly [top: number, left: number];
+  /** @default the result's */
+  readonly targetSize?: readonly [height: number, width: number];
+  /** The refiner's. @default 6 */
+  readonly aestheticScore?: number;
+  /** Sizes that the negative prompt is told; all of them, or none. @default the prompt's */
+  readonly negative?: Omit<MicroConditioning, "negative">;
+}
+
+/** What previews are made with, and how often. */
+export interface PreviewOptions {
+  /** Every so many steps. @default 1 */
+  readonly every?: number;
+}
+
+/** What every task takes. */
+export interface GenerationRequest {
+  /** One for all images, or one each. */
+  readonly prompt: string | readonly string[];
+  /** @default none; for SDXL that is not the same as "" */
+  readonly negativePrompt?: string | readonly string[];
+  /** SDXL's second text encoder. @default the first's */
+  readonly prompt2?: string;
+  readonly negativePrompt2?: string;
+  /** `"plain"`: text as it is, cut at 77 tokens, as in diffusers. @default "a1111" */
+  readonly grammar?: PromptGrammar;
+  /** What `(word:1.3)` does. @default "original", for SDXL "no-norm" */
+  readonly emphasis?: EmphasisMode;
+  /** A1111's count: 1 is the last layer, 2 the one before. SDXL's does not change, but with the plain grammar. @default 1 */
+  readonly clipSkip?: number;
+  /** The same for the negative prompt. @default clipSkip; with the plain grammar 1, as in diffusers */
+  readonly negativeClipSkip?: number;
+  /** Images of each prompt. @default 1 */
+  readonly count?: number;
+  /** @default 25 */
+  readonly steps?: number;
+  /** uncond + s·(cond − uncond); 1 and less is no guidance. @default 7.5, for SDXL 5 */
+  readonly guidanceScale?: number;
+  /** φ of Lin et al. 2024 (arXiv:2305.08891). @default 0 */
+  readonly guidanceRescale?: number;
+  /** Another guidance in the place of the classifier-free one. */
+  readonly guidance?: Guidance;
+  /** Any name of a sampler, with or without a schedule. @default the checkpoint's scheduler */
+  readonly sampler?: string;
+  /** Any name of a schedule of noise levels. */
+  readonly schedule?: string;
+  /** A scheduler config of diffusers in the place of the checkpoint's. */
+  readonly scheduler?: JsonObject;
+  /** Timesteps to visit, in the place of `steps`, where the scheduler takes them. */
+  readonly timesteps?: readonly number[];
+  /** Noise that DDIM and TCD add at every step. */
+  readonly eta?: number;
+  /** One per image, or the first one's, which then counts up. @default a random one */
+  readonly seed?: Seed | readonly Seed[];
+  /** `"batch"`: one generator draws the whole batch, as diffusers does when it is given one. @default "image" */
+  readonly seedPer?: "image" | "batch";
+  /** Which numbers a seed gives: torch's on the CPU or on NVIDIA's GPUs. @default "cpu" */
+  readonly seedSource?: "cpu" | "nv";
+  /** Another noise mixed in, and how much of it. */
+  readonly variation?: { readonly seed: Seed; readonly strength: number };
+  /** All noise in order of use, in the place of seeds. */
+  readonly draws?: NormalStream;
+  /** Noise to start from, of unit variance, [N, C, h, w]. */
+  readonly latents?: F32;
+  readonly loras?: readonly LoraUse[];
+  readonly control?: readonly ControlUse[];
+  readonly microConditioning?: MicroConditioning;
+  /** Decode in tiles of latents, for large pictures. @default from 128 × 128 latents on */
+  readonly tiles?: TileOptions | false;
+  readonly preview?: PreviewOptions;
+  /** Most rows (images × branches) in one run of the network. @default all */
+  readonly maxRows?: number;
+}
+
+/** Text to image. */
+export interface TextToImageRequest extends GenerationRequest {
+  /** @default the checkpoint's */
+  readonly width?: number;
+  /** @default the checkpoint's */
+  readonly height?: number;
+}
+
+/** Image to image. */
+export interface ImageToImageRequest extends GenerationRequest {
+  /** Its size is that of the result. */
+  readonly image: Picture;
+  /** Share of the noise: 1 keeps nothing of the image. @default 0.8 */
+  readonly strength?: number;
+}
+
+/** Inpainting. */
+export interface InpaintRequest extends ImageToImageRequest {
+  /** White (1) is repainted, black (0) is kept. */
+  readonly mask: Picture;
+}

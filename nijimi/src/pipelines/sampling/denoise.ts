@@ -1,0 +1,121 @@
+/** The sampling loop of all tasks, as events, and the decoding of its result. */
+import { NijimiError } from "../../errors.ts";
+import { tensorToImages } from "../../images/tensor.ts";
+import { sliceRows } from "../../tensor/shape.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import type { Generation, GenerationEvent, ImageReady } from "../events.ts";
+import type { Job } from "../job.ts";
+import type { TileOptions } from "../networks/tiles.ts";
+import { guidedNetwork, type NetworkSetup } from "./branch-network.ts";
+
+type F32 = Tensor<"float32">;
+
+/** What a task adds to the loop. */
+export interface DenoiseOptions extends Pick<
+  NetworkSetup,
+  "extraChannels" | "classLabels" | "levels"
+> {
+  /** The state after a step, before the next one: inpainting puts what is known back. May write to `x`. */
+  readonly afterStep?: (x: F32, next: number) => void;
+}
+
+/**
+ * Runs the sampler from `x` on.
+ *
+ * @returns the latents
+ * @throws NijimiError `numeric` naming the step at which a value stopped being a number
+ */
+export async function* denoise(
+  job: Job,
+  x: F32,
+  { afterStep, ...inputs }: DenoiseOptions = {},
+): AsyncGenerator<GenerationEvent, F32, undefined> {
+  const { plan, firstStep, conditions, guidance, pipeline, signal, request } = job;
+  const steps = plan.steps - firstStep;
+  const evaluations = plan.evaluations(firstStep);
+  const setup: NetworkSetup = {
+    ...inputs,
+    unet: pipeline.unet,
+    load: job.load,
+    conditions,
+    controls: job.controls,
+    timestepCond: job.timestepCond,
+    evaluations,
+    maxRows: request.maxRows,
+  };
+  let done = 0;
+  const network = guidedNetwork(setup, guidance, plan.sigmaAt);
+  const run = plan.run({
+    network: (...call) => {
+      done++;
+      return network(...call);
+    },
+    x,
+    noise: job.noise.steps,
+    signal,
+    firstStep,
+    ...(request.eta !== undefined && { eta: request.eta }),
+  });
+  let latents = x;
+  yield { type: "step-start", step: 0, steps };
+  for await (const event of run) {
+    const step = event.step - firstStep;
+    requireNumbers(event.x, step, steps);
+    // Samplers go on from this very tensor.
+    afterStep?.(event.x, event.step + 1);
+    latents = event.x;
+    const { sigma, denoised } = event;
+    yield { type: "step-end", step, steps, evaluations: done, sigma, latents, denoised };
+    if (step + 1 < steps) yield { type: "step-start", step: step + 1, steps };
+  }
+  return latents;
+}
+
+function requireNumbers({ data }: F32, step: number, steps: number): void {
+  if (data.every(Number.isFinite)) return;
+  throw new NijimiError(
+    "numeric",
+    `Step ${step + 1} of ${steps} gave values that are not numbers. Either the weights are damaged (\`nijimi inspect --values\` finds out), or the U-Net overflowed: use float32 weights, or a lower guidance scale.`,
+  );
+}
+
+/** From this side on, latents are decoded in tiles. */
+const TILED_FROM = 128;
+
+/** Decodes image by image. */
+export async function* decode(job: Job, latents: F32): Generation {
+  const { pipeline, batch, noise, notes, request, signal } = job;
+  for (let index = 0; index < batch; index++) {
+    if (signal?.aborted)
+      throw new NijimiError("cancelled", "Decoding: cancelled by the caller.", {
+        cause: signal.reason,
+      });
+    const own = sliceRows(latents, index, index + 1);
+    const pixels = await pipeline.autoencoder.decode(own, tilesFor(own, request.tiles));
+    if (!pixels.data.every(Number.isFinite))
+      throw new NijimiError(
+        "numeric",
+        "The autoencoder gave values that are not numbers: its decoder overflows in float16. Give another VAE with float32 weights.",
+      );
+    const [image] = tensorToImages(pixels);
+    const ready: ImageReady = {
+      type: "image-ready",
+      index,
+      count: batch,
+      seed: noise.seeds?.[index],
+      image,
+      pixels,
+      latents: own,
+      notes,
+    };
+    yield ready;
+  }
+}
+
+function tilesFor(
+  { shape: [, , height, width] }: F32,
+  asked: TileOptions | false | undefined,
+): TileOptions | undefined {
+  if (asked === false) return undefined;
+  return asked ?? (Math.max(height, width) > TILED_FROM ? {} : undefined);
+}
