@@ -44,6 +44,17 @@ describe("names in a pickle", () => {
     );
   });
 
+  it.each([
+    ["torch._utils", "_rebuild_sparse_tensor"],
+    ["torch", "ComplexFloatStorage"],
+    ["torch.nn.modules.linear", "Linear"],
+  ])("are known but not read when they are %s.%s", (module, name) => {
+    expect(() => load(callOf(module, name))).toThrow(
+      expect.objectContaining({ code: "unsupported" }),
+    );
+    expect(() => load(callOf(module, name))).toThrow(`${module}.${name}`);
+  });
+
   it("may be classes of callbacks, which cannot be called", () => {
     const module = "pytorch_lightning.callbacks.model_checkpoint";
     const name = `\x80\x04${text(module)}${text("ModelCheckpoint")}\x93.`;

@@ -80,6 +80,15 @@ const PLAIN_NAMES: ReadonlySet<string> = new Set([
 const PLAIN_MODULES =
   /^(pytorch_lightning|lightning|lightning\.pytorch)\.callbacks(\.[A-Za-z_]\w*)*$/;
 
+/** What torch stores beside dense tensors: harmless, but there is no place for it here. */
+const NOT_READ: readonly (readonly [pattern: RegExp, what: string])[] = [
+  [/^torch\._utils\._rebuild_(sparse|nested|meta)\w*$/, "a sparse, nested or empty tensor"],
+  [/^torch\._utils\._rebuild_\w*qtensor$/, "a tensor quantised by torch"],
+  [/^torch\.Q\w+Storage$/, "a tensor quantised by torch"],
+  [/^torch\.Complex\w+Storage$/, "a tensor of complex numbers"],
+  [/^torch\.nn\.modules\.[\w.]+$/, "a whole torch module; save its state_dict() instead"],
+];
+
 /** Python 2's names of modules. */
 const RENAMED_MODULES: Readonly<Record<string, string>> = {
   __builtin__: "builtins",
@@ -127,6 +136,12 @@ export function checkpointPolicy(options: PolicyOptions): PicklePolicy {
     const known = CALLS.has(full) || full === RECONSTRUCTOR || isData(full) || plain;
     // A dot inside `name` would walk from an allowed module to any other.
     if (known && !name.includes(".")) return global;
+    const reason = NOT_READ.find(([pattern]) => pattern.test(full));
+    if (reason)
+      throw new NijimiError(
+        "unsupported",
+        `${file} holds ${full}, ${reason[1]}; only dense tensors are read.`,
+      );
     throw refused(file, full);
   }
 
