@@ -128,19 +128,14 @@ export const CLIP_TEXT_VARIANTS = {
   },
 } as const satisfies Record<string, ClipTextConfig>;
 
-const IGNORED = [
-  "attention_dropout", "dropout", "initializer_factor", "initializer_range", "model_type", "torch_dtype", "transformers_version",
-  "architectures", "dtype", "use_attention_mask", "return_dict", "gradient_checkpointing",
-]; // prettier-ignore
-
 /** A config.json of transformers' CLIPTextModel, or the `text_config` of a CLIPModel. */
 export function readClipTextConfig(json: ConfigJson): ClipTextConfig {
-  return readConfig("CLIPTextModel", json, CLIP_TEXT_DEFAULTS, IGNORED);
+  return readConfig("CLIPTextModel", json, CLIP_TEXT_DEFAULTS, "others");
 }
 
 /** A config.json of transformers' CLIPVisionModel, or the `vision_config` of a CLIPModel. */
 export function readClipVisionConfig(json: ConfigJson): ClipVisionConfig {
-  return readConfig("CLIPVisionModel", json, CLIP_VISION_DEFAULTS, IGNORED);
+  return readConfig("CLIPVisionModel", json, CLIP_VISION_DEFAULTS, "others");
 }
 
 function transformerOptions({

@@ -10,7 +10,8 @@ export type ConfigJson = Readonly<Record<string, unknown>>;
  *
  * Keys that begin with an underscore (diffusers' bookkeeping) are dropped; null where the default is undefined too.
  *
- * @param ignored snake_case keys that change nothing here
+ * @param ignored snake_case keys that change nothing here; `"others"`: all that are not in `defaults`, for transformers'
+ * configs, which carry the settings of everything that any model of the library can do
  * @throws NijimiError `option` for a key that is neither in `defaults` nor ignored
  * @example
  * const config = readConfig("UNet2DModel", json, UNET_2D_DEFAULTS, ["sample_size"]);
@@ -19,13 +20,18 @@ export function readConfig<Config extends object>(
   what: string,
   json: ConfigJson,
   defaults: Config,
-  ignored: readonly string[] = [],
+  ignored: readonly string[] | "others" = [],
 ): Config {
   const known = new Map(Object.keys(defaults).map((key) => [snakeCase(key), key]));
   const config: Record<string, unknown> = { ...(defaults as Record<string, unknown>) };
   for (const [key, value] of Object.entries(json)) {
-    if (key.startsWith("_") || ignored.includes(key)) continue;
     const name = known.get(key);
+    if (
+      key.startsWith("_") ||
+      ignored.includes(key) ||
+      (name === undefined && ignored === "others")
+    )
+      continue;
     if (name === undefined) {
       const near = nearestNames(key, [...known.keys()]);
       throw new NijimiError(
@@ -38,7 +44,7 @@ export function readConfig<Config extends object>(
   return config as Config;
 }
 
-/** One value per level from a number or a list. */
+/** One value per level from a number or a list; refuses lists of lists (another number of blocks in one level). */
 export function perLevel<T>(value: T | readonly T[], levels: number, what: string): readonly T[] {
   if (!Array.isArray(value)) return Array.from({ length: levels }, () => value as T);
   if (value.length !== levels)
@@ -46,7 +52,26 @@ export function perLevel<T>(value: T | readonly T[], levels: number, what: strin
       "option",
       `${what}: got ${value.length} values; expected ${levels}, one per block.`,
     );
+  if (value.some(Array.isArray))
+    throw new NijimiError(
+      "unsupported",
+      `${what}: lists within the list (SSD-1B and its like) are not supported.`,
+    );
   return value as readonly T[];
+}
+
+/** Refuses counts that are not whole and positive. */
+export function requirePositive(
+  what: string,
+  counts: Readonly<Record<string, number | readonly number[]>>,
+): void {
+  for (const [key, count] of Object.entries(counts))
+    for (const value of [count].flat())
+      if (!Number.isInteger(value) || value < 1)
+        throw new NijimiError(
+          "option",
+          `${what}: ${key} = ${JSON.stringify(count)}; expected whole numbers ≥ 1.`,
+        );
 }
 
 /** Refuses the options of a config that are not at the only value handled here. */

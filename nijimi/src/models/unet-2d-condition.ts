@@ -22,7 +22,7 @@ import {
   midBlock,
   upBlock,
 } from "./blocks/unet-blocks.ts";
-import { type ConfigJson, perLevel, readConfig, requireValues } from "./config.ts";
+import { type ConfigJson, perLevel, readConfig, requirePositive, requireValues } from "./config.ts";
 
 /** Config of a UNet2DConditionModel; diffusers' names in camelCase. Lists have one value per level. */
 export interface Unet2dConditionConfig {
@@ -226,6 +226,7 @@ function levelsOf(config: Unet2dConditionConfig) {
   const what = "UNet2DConditionModel";
   const { blockOutChannels: channels } = config;
   const count = channels.length;
+  requirePositive(what, { blockOutChannels: channels, layersPerBlock: config.layersPerBlock });
   requireValues(what, config, { dualCrossAttention: [false], attentionType: ["default"] });
   if (config.downBlockTypes.length !== count)
     throw new NijimiError(

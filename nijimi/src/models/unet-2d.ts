@@ -14,7 +14,7 @@ import { gaussianFourier, timestepEmbedding } from "../nn/timestep-embedding.ts"
 import { timestepMlp } from "./blocks/embeddings.ts";
 import { skipDownBlock, skipUpBlock } from "./blocks/skip-blocks.ts";
 import { downBlock, type LevelOptions, midBlock, upBlock } from "./blocks/unet-blocks.ts";
-import { type ConfigJson, readConfig, requireValues } from "./config.ts";
+import { type ConfigJson, readConfig, requirePositive, requireValues } from "./config.ts";
 
 /** Config of a UNet2DModel; diffusers' names in camelCase. */
 export interface Unet2dConfig {
@@ -137,6 +137,7 @@ export function unet2d(config: Unet2dConfig): Layer<readonly [Unet2dInputs], Sym
       "option",
       `UNet2DModel: ${levels} levels of channels, ${config.downBlockTypes.length} down and ${config.upBlockTypes.length} up blocks; expected as many of each.`,
     );
+  requirePositive("UNet2DModel", { blockOutChannels: channels, layersPerBlock: layers });
   requireValues("UNet2DModel", config, { midBlockType: ["UNetMidBlock2D", null] });
   const width = config.timeEmbeddingDim ?? channels[0] * 4;
   const fourier = config.timeEmbeddingType === "fourier";
