@@ -18,6 +18,7 @@ const OPTIONS = {
   negative: { type: "string", description: "Negative prompt" },
   preview: { type: "boolean", default: true, description: "Show previews" },
   tiled: { type: "boolean", description: "Decode in tiles" },
+  set: { type: "list", description: "Setting" },
 } as const satisfies Options;
 
 const read = (...line: string[]) => readOptions(OPTIONS, line);
@@ -33,6 +34,7 @@ describe("readOptions", () => {
       negative: undefined,
       preview: true,
       tiled: false,
+      set: [],
     });
   });
 
@@ -47,6 +49,7 @@ describe("readOptions", () => {
     [["p", "--negative", "--no-hands"], { negative: "--no-hands", prompt: "p" }],
     [["p", "--negative=a=b"], { negative: "a=b" }],
     [["p", "--negative="], { negative: "" }],
+    [["--set", "a=1", "p", "--set=b=[1, 2]"], { set: ["a=1", "b=[1, 2]"] }],
     [["--", "--steps", "-"], { prompt: "--steps", output: "-", steps: 20 }],
   ] as const)("reads %j", (line, expected) => {
     expect(read(...line)).toMatchObject(expected);

@@ -45,6 +45,14 @@ export interface ChoiceOption extends Common {
   readonly alias?: string;
 }
 
+/** `--name text`, any number of times */
+export interface ListOption extends Common {
+  readonly type: "list";
+  readonly default?: undefined;
+  readonly alias?: string;
+  readonly hint?: string;
+}
+
 /** An argument without a dash, by order of declaration. Required unless `optional` or with a default. */
 export interface Argument extends Common {
   readonly type: "argument";
@@ -53,22 +61,30 @@ export interface Argument extends Common {
   readonly choices?: readonly string[];
 }
 
-export type Option = StringOption | NumberOption | BooleanOption | ChoiceOption | Argument;
+export type Option =
+  | StringOption
+  | NumberOption
+  | BooleanOption
+  | ChoiceOption
+  | ListOption
+  | Argument;
 
 /** Options by camelCase name; on the command line they are kebab-case. */
 export type Options = Readonly<Record<string, Option>>;
 
 type Value<O extends Option> = O extends NumberOption
   ? number
-  : O extends BooleanOption
-    ? boolean
-    : O extends { readonly choices: readonly (infer C)[] }
-      ? C
-      : string;
+  : O extends ListOption
+    ? readonly string[]
+    : O extends BooleanOption
+      ? boolean
+      : O extends { readonly choices: readonly (infer C)[] }
+        ? C
+        : string;
 
 type IsPresent<O extends Option> = O extends { readonly default: string | number | boolean }
   ? true
-  : O extends BooleanOption
+  : O extends BooleanOption | ListOption
     ? true
     : O extends Argument
       ? O extends { readonly optional: true }
@@ -76,7 +92,8 @@ type IsPresent<O extends Option> = O extends { readonly default: string | number
         : true
       : false;
 
-/** Values as a command gets them: an option without a default may be undefined, a boolean is then false. */
+/** Values as a command gets them: an option without a default may be undefined; a boolean is then
+ * false, a list empty. */
 export type Values<O extends Options> = {
   readonly [K in keyof O]: IsPresent<O[K]> extends true ? Value<O[K]> : Value<O[K]> | undefined;
 };
@@ -119,8 +136,10 @@ function readValue(
   name: string,
   option: Option,
   value: unknown,
-): string | number | boolean | undefined {
+): string | number | boolean | readonly string[] | undefined {
   if (option.type === "boolean") return value === true;
+  if (option.type === "list")
+    return value === undefined ? [] : (JSON.parse(String(value)) as string[]);
   if (value === undefined) {
     if (option.type !== "argument" || option.optional) return undefined;
     throw new NijimiError("option", `Missing ${labelOf(name, option)}: ${option.description}.`);
@@ -160,6 +179,7 @@ function readNumber(name: string, option: NumberOption, value: unknown): number 
 function normalise(options: Options, rawArguments: readonly string[]): string[] {
   const spellings = spellingsOf(options);
   const flags: string[] = [];
+  const lists = new Map<string, string[]>();
   const rest: string[] = [];
   for (let i = 0; i < rawArguments.length; i++) {
     const raw = rawArguments[i];
@@ -183,8 +203,12 @@ function normalise(options: Options, rawArguments: readonly string[]): string[] 
     const value = pieces.length > 0 ? pieces.join("=") : rawArguments[++i];
     if (value === undefined || (pieces.length === 0 && spellings.has(value)))
       throw new NijimiError("option", `${flag} needs a value: ${spelling.option.description}.`);
-    flags.push(`${spelling.name}=${value}`);
+    if (spelling.option.type === "list")
+      lists.set(spelling.name, [...(lists.get(spelling.name) ?? []), value]);
+    else flags.push(`${spelling.name}=${value}`);
   }
+  // citty keeps the last of several values: a list travels as one.
+  for (const [name, values] of lists) flags.push(`${name}=${JSON.stringify(values)}`);
   const accepted = Object.values(options).filter(({ type }) => type === "argument").length;
   if (rest.length > accepted)
     throw new NijimiError("option", `Expected at most ${accepted} arguments; got ${rest.length}.`);

@@ -6,7 +6,7 @@ import { layoutOf, type Program, unflattenTensor, type Vectors } from "./program
 
 /**
  * Names the first tensor with a NaN or an infinity, in the order in which they would have arisen: parameters, the
- * batch, metrics and losses, gradients.
+ * batch, losses, metrics, gradients.
  */
 export async function nameNonFinite(
   program: Program,
@@ -30,15 +30,12 @@ export async function nameNonFinite(
       const input = badInput(tensors);
       if (input !== undefined) return `input ${input} is not finite`;
       const { losses, metrics, gradients } = await split.gradients(vectors, tensors, update);
-      const number = Object.entries({ ...metrics, ...losses }).find(([, x]) => !Number.isFinite(x));
+      const loss = findNonFinite("loss", losses) ?? findNonFinite("metric", metrics);
       const gradient = Object.entries(gradients)
         .map(([player, flat]) => namedBadTensor(program, player, flat))
         .find((name) => name !== undefined);
-      if (number !== undefined)
-        return (
-          `the loss "${number[0]}" is ${number[1]}` +
-          (gradient === undefined ? "" : `, first non-finite gradient ${gradient}`)
-        );
+      if (loss !== undefined)
+        return loss + (gradient === undefined ? "" : `, first non-finite gradient ${gradient}`);
       if (gradient !== undefined) return `the gradient of ${gradient} is not finite`;
     }
     return "a loss or gradient is not finite";
@@ -50,6 +47,14 @@ export async function nameNonFinite(
 function namedBadTensor(program: Program, player: string, flat: Tensor): string | undefined {
   const tensors = unflattenTensor(layoutOf(program.players[player]), flat);
   return Object.keys(tensors).find((name) => !isFinite(tensors[name].data));
+}
+
+function findNonFinite(
+  kind: string,
+  numbers: Readonly<Record<string, number>>,
+): string | undefined {
+  const found = Object.entries(numbers).find(([, value]) => !Number.isFinite(value));
+  return found && `the ${kind} "${found[0]}" is ${found[1]}`;
 }
 
 function badInput(tensors: HostBatch): string | undefined {

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { home } from "../../internal/home.node.ts";
 import type { StepEnd } from "../../train/loop.ts";
 import type { CommonSettings, Recipe } from "../../train/recipe.ts";
-import { loadRecipe, RECIPE_NAMES } from "../../train/recipes/index.ts";
-import { type RunEvent, runRecipe } from "../../train/run/run.ts";
+import { loadRecipe, RECIPE_NAMES } from "../../train/recipes/table.ts";
+import type { RunEvent } from "../../train/run/events.ts";
+import { runRecipe } from "../../train/run/run-recipe.ts";
 import { applySettings } from "../../train/settings.ts";
 import { sparkline } from "../../train/sparkline.ts";
 import { defineCommand } from "../command.ts";
@@ -21,9 +22,9 @@ export const command = defineCommand({
     run: { type: "string", description: "Name of the run, or its folder; by default the recipe's" },
     resume: { type: "boolean", description: "Go on from the run's last checkpoint" },
     set: {
-      type: "string",
-      hint: "settings",
-      description: 'Settings to change: "updates=1000 batchSize=4"',
+      type: "list",
+      hint: "key=value",
+      description: "Setting to change; may be given several times",
     },
     threads: { type: "number", integer: true, min: 1, description: "Threads of the step" },
     workers: {
@@ -52,7 +53,7 @@ export const command = defineCommand({
   },
   examples: [
     {
-      command: "train emoji-autoencoder --set data=noto-emoji-128.tar.gz",
+      command: "train emoji-autoencoder --set data=noto-emoji-128.tar.gz --set updates=5000",
       description: "The embedded model's autoencoder",
     },
     { command: "train emoji-autoencoder --resume", description: "Go on after a stop or a crash" },
@@ -60,7 +61,7 @@ export const command = defineCommand({
   ],
   async run(values, { env, signal, result, say, progress }) {
     const recipe = await loadRecipe(values.recipe);
-    const settings = applySettings(recipe.settings, values.set?.split(/\s+/).filter(Boolean) ?? []);
+    const settings = applySettings(recipe.settings, values.set);
     if (values.dryRun) {
       result({ recipe: recipe.name, facts: recipe.facts, settings }, (plan) =>
         describe(recipe, plan),

@@ -24,7 +24,7 @@ export const emojiAutoencoder = defineRecipe<EmojiAutoencoderSettings>({
     batchSize: 4,
     accumulate: 1,
     size: 128,
-    channels: [32, 48, 64, 96],
+    channels: [32, 32, 64, 96],
     layersPerBlock: 1,
     latentChannels: 8,
     normGroups: 16,

@@ -2,6 +2,9 @@
  * Checkpoints of a training on disk: one folder per checkpoint, which appears complete or not at all; the oldest are
  * deleted. A player's vectors lie in `PLAYER.safetensors` as `parameters.NAME`, `m.NAME`, `ema.NAME` and so on.
  */
+import { readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFile, writeFolder } from "../../checkpoints/files/files.node.ts";
 import { parseJson } from "../../checkpoints/json.ts";
 import { openCheckpoint } from "../../checkpoints/open-checkpoint.ts";
 import { saveSafetensors } from "../../checkpoints/save-safetensors.ts";
@@ -37,7 +40,6 @@ export async function saveCheckpoint(
   state: TrainingState,
   keep = 2,
 ): Promise<string> {
-  const { join, writeFile, writeFolder } = await import("#files");
   const folder = join(parent, checkpointName(state.update));
   const { vectors, ...rest } = state;
   await writeFolder(folder, true, async (temporary) => {
@@ -72,7 +74,6 @@ function namedVectors(
 
 /** Updates of the checkpoints below `parent`, rising; none when there is no such folder. */
 export async function listCheckpoints(parent: string): Promise<number[]> {
-  const { readdir } = await import("node:fs/promises");
   const names = await readdir(parent).catch(() => []);
   return names
     .flatMap((name) => FOLDER.exec(name)?.slice(1) ?? [])
@@ -81,8 +82,6 @@ export async function listCheckpoints(parent: string): Promise<number[]> {
 }
 
 async function deleteAllBut(parent: string, keep: number): Promise<void> {
-  const { rm } = await import("node:fs/promises");
-  const { join } = await import("#files");
   const updates = await listCheckpoints(parent);
   for (const update of updates.slice(0, -Math.max(1, keep)))
     await rm(join(parent, checkpointName(update)), { recursive: true, force: true });
@@ -101,7 +100,6 @@ export async function loadLatest(
 ): Promise<TrainingState | undefined> {
   const update = (await listCheckpoints(parent)).at(-1);
   if (update === undefined) return undefined;
-  const { join } = await import("#files");
   const folder = join(parent, checkpointName(update));
   const { format, ...state } = await readState(folder);
   if (format !== 1)
@@ -109,7 +107,6 @@ export async function loadLatest(
       "checkpoint",
       `${folder} has checkpoint format ${String(format)}; this version of nijimi reads format 1.`,
     );
-  const { readdir } = await import("node:fs/promises");
   const files = await readdir(folder);
   const vectors: Record<string, Readonly<Record<string, Tensor>>> = {};
   for (const [name, player] of Object.entries(program.players))
@@ -120,11 +117,7 @@ export async function loadLatest(
 }
 
 async function readState(folder: string): Promise<StateFile> {
-  const { openFile, join } = await import("#files");
-  const source = await openFile(join(folder, "state.json"));
-  const bytes = await source.read(0, source.size);
-  await source.close();
-  return parseJson(new TextDecoder().decode(bytes)) as unknown as StateFile;
+  return parseJson(await readFile(join(folder, "state.json"), "utf8")) as unknown as StateFile;
 }
 
 async function readVectors(file: string, player: Player): Promise<Record<string, Tensor>> {

@@ -7,69 +7,18 @@ import { join } from "node:path";
 import { NijimiError } from "../../errors.ts";
 import { deriveSeed } from "../../tensor/random/derive.ts";
 import { torchGenerator } from "../../tensor/random/torch.ts";
-import { ALONE, type Rank } from "../feed.ts";
-import { type AllReduce, type LoopEvent, train } from "../loop.ts";
+import { ALONE } from "../feed.ts";
+import { type LoopEvent, train } from "../loop.ts";
 import { initialVectors, type Program } from "../program.ts";
 import type { CommonSettings, Recipe, Settings, Training } from "../recipe.ts";
 import { DATA_START, type TrainingState } from "../state.ts";
-import { loadLatest, saveCheckpoint } from "./checkpoint.ts";
-import { type RunFolder, runFolder } from "./folder.ts";
-import { logLine, openLog } from "./log.ts";
+import { loadLatest, saveCheckpoint } from "./checkpoint.node.ts";
+import { type RunFolder, runFolder } from "./folder.node.ts";
+import type { RunEvent, RunOptions } from "./events.ts";
+import { logLine, openLog } from "./log.node.ts";
 import { encodeSheet } from "./preview-sheet.ts";
 
-export type RunEvent =
-  | LoopEvent
-  /** Before the first update; `update` is above 0 when the run goes on from a checkpoint. */
-  | {
-      readonly type: "run-start";
-      readonly folder: string;
-      readonly update: number;
-      readonly updates: number;
-      /** Trained parameters by player. */
-      readonly parameters: Readonly<Record<string, number>>;
-    }
-  | { readonly type: "step-preview"; readonly update: number; readonly files: readonly string[] }
-  /** Figures on held-out data. */
-  | {
-      readonly type: "evaluation";
-      readonly update: number;
-      readonly values: Readonly<Record<string, number>>;
-    }
-  | { readonly type: "checkpoint-saved"; readonly update: number; readonly folder: string }
-  | { readonly type: "run-end"; readonly update: number; readonly model: string };
-
-/** Options of {@link runRecipe}. */
-export interface RunOptions {
-  /** Where checkpoints, log and model go. Going on with a run is naming its folder again. */
-  readonly folder: string;
-  /** Go on from the folder's last checkpoint; without it the folder must be new. @default false */
-  readonly resume?: boolean;
-  /** Minutes between checkpoints. @default 5 */
-  readonly checkpointMinutes?: number;
-  /** Checkpoints that stay. @default 2 */
-  readonly keep?: number;
-  /** Minutes between previews. @default 15 */
-  readonly previewMinutes?: number;
-  /** End after this many minutes, with a checkpoint. @default none */
-  readonly minutes?: number;
-  readonly threads?: number;
-  readonly device?: "cpu" | "webgpu" | "cuda" | "coreml" | "dml";
-  /** Threads that load data. @default 1 */
-  readonly workers?: number;
-  /** Several processes that train together; the first writes. @default alone */
-  readonly together?: { readonly rank: Rank; readonly average: AllReduce };
-  readonly signal?: AbortSignal;
-  /** Milliseconds of a monotonic clock. @default performance.now */
-  readonly now?: () => number;
-}
-
-/**
- * Runs a recipe to its end, or from its last checkpoint on.
- *
- * @throws NijimiError `file` when the folder holds a run and `resume` is not set, `numeric` when training diverges
- * @example
- * for await (const event of runRecipe(recipe, recipe.settings, { folder: "training/ae" })) console.log(event.type);
- */
+/** See `run-recipe.ts`. */
 export async function* runRecipe<S extends CommonSettings>(
   recipe: Recipe<S>,
   settings: S,

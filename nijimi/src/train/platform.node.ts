@@ -1,0 +1,2 @@
+/** Training with files, in Node. */
+export { runRecipe } from "./run/run.node.ts";

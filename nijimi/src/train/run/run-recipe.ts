@@ -1,0 +1,21 @@
+/** Trainings as users start them: a recipe and a folder. */
+import type { CommonSettings, Recipe } from "../recipe.ts";
+import type { RunEvent, RunOptions } from "./events.ts";
+
+/**
+ * Runs a recipe to its end, or from its folder's last checkpoint on, and writes everything that must survive a crash.
+ * In Node; what is shown of the events is the caller's business.
+ *
+ * @throws NijimiError `file` when the folder holds a run and `resume` is not set, `numeric` when training diverges
+ * @example
+ * const recipe = await loadRecipe("emoji-autoencoder");
+ * for await (const event of runRecipe(recipe, recipe.settings, { folder: "training/ae" })) console.log(event.type);
+ */
+export async function* runRecipe<S extends CommonSettings>(
+  recipe: Recipe<S>,
+  settings: S,
+  options: RunOptions,
+): AsyncGenerator<RunEvent> {
+  const platform = await import("#train");
+  yield* platform.runRecipe(recipe, settings, options);
+}
