@@ -1,49 +1,52 @@
 /**
- * A program compiled: updates as one graph, or gradients and update as two, between which the host may add up several
- * batches or several machines. Both give the same numbers up to rounding.
+ * A program compiled: updates as one graph, or gradients and update as two, between which the host may average several
+ * parts of a batch or several machines. Both give the same numbers up to rounding.
  */
-import { gradients } from "../graph/gradient.ts";
-import { concat, constant, reshape } from "../graph/ops.ts";
-import type { Sym } from "../graph/primitives.ts";
-import { type InputSpec, spec } from "../graph/trace.ts";
-import type { Scope } from "../nn/layer.ts";
-import { recordScope, unflatten } from "../nn/scopes.ts";
+import { spec } from "../graph/trace.ts";
 import { type Compiled, compile, type CompileOptions } from "../runtime/compile.ts";
 import { float32, type Tensor } from "../tensor/tensor.ts";
 import { emaDecay } from "./ema.ts";
-import { applyGraph, CONTROL } from "./step.ts";
-import { layoutOf, mapRecord, type Program, vectorNames, type Vectors } from "./program.ts";
+import { mapRecord, type Program, type Vectors } from "./program.ts";
+import {
+  controlSpecs,
+  embedGraph,
+  flatSpecs,
+  type Gathered,
+  lossGraph,
+  updateGraph,
+  updateSpecs,
+  vectorSpecsOf,
+} from "./program-graphs.ts";
 
-/** Numbers of one update. */
-export interface UpdateNumbers {
+/** Losses and metrics of a batch, or of a part of it. */
+export interface BatchNumbers {
   /** By player. */
   readonly losses: Readonly<Record<string, number>>;
   readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** Numbers of one update. */
+export interface UpdateNumbers extends BatchNumbers {
   /** By player that clips. */
   readonly gradientNorms: Readonly<Record<string, number>>;
 }
 
 /** Flat gradients by player, with the numbers of their batch. */
-export interface BatchGradients {
+export interface BatchGradients extends BatchNumbers {
   readonly gradients: Readonly<Record<string, Tensor>>;
-  readonly losses: Readonly<Record<string, number>>;
-  readonly metrics: Readonly<Record<string, number>>;
 }
 
-/** A batch as host tensors. */
-export type HostBatch = Readonly<Record<string, Tensor>>;
+/** Tensors by name: a batch, or what it embeds. */
+export type HostTensors = Readonly<Record<string, Tensor>>;
 
-/** Options of {@link compileUpdate}. */
-export interface ProgramOptions extends Pick<CompileOptions, "device" | "threads" | "config"> {
-  /** Values that are never trained, by player. @default none */
-  readonly buffers?: Readonly<Record<string, Readonly<Record<string, Tensor>>>>;
-}
+/** How a program runs. */
+export type ProgramOptions = Pick<CompileOptions, "device" | "threads" | "config">;
 
 /** An update as one graph. */
 export interface FusedUpdate {
   (
     vectors: Vectors,
-    batch: HostBatch,
+    batch: HostTensors,
     update: number,
   ): Promise<UpdateNumbers & { readonly vectors: Vectors }>;
   dispose(): Promise<void>;
@@ -51,7 +54,19 @@ export interface FusedUpdate {
 
 /** An update as two graphs. */
 export interface SplitUpdate {
-  gradients(vectors: Vectors, batch: HostBatch, update: number): Promise<BatchGradients>;
+  /** What a part of a batch embeds; nothing for programs without `embed`. */
+  embed(vectors: Vectors, batch: HostTensors, update: number): Promise<HostTensors>;
+  /**
+   * @param part which of the parts of the batch this is, from 0
+   * @param all what all parts embed, in order
+   */
+  gradients(
+    vectors: Vectors,
+    batch: HostTensors,
+    update: number,
+    part?: number,
+    all?: HostTensors,
+  ): Promise<BatchGradients>;
   apply(
     vectors: Vectors,
     gradients: Readonly<Record<string, Tensor>>,
@@ -63,22 +78,14 @@ export interface SplitUpdate {
 /** Compiles an update as one graph. */
 export async function compileUpdate(
   program: Program,
-  { buffers = {}, ...options }: ProgramOptions = {},
+  options: ProgramOptions = {},
 ): Promise<FusedUpdate> {
   const run = await compile(
     ({ vectors, batch, controls, control }) => {
-      const found = lossGraph(
-        program,
-        mapRecord(vectors, ({ parameters }) => parameters),
-        batch,
-        controls,
-        buffers,
-      );
-      return {
-        losses: found.losses,
-        metrics: found.metrics,
-        ...updateGraph(program, vectors, found.gradients, control),
-      };
+      const parameters = mapRecord(vectors, ({ parameters: flat }) => flat);
+      const found = lossGraph(program, { parameters, batch, controls });
+      const updated = updateGraph(program, vectors, found.gradients, control);
+      return { losses: found.losses, metrics: found.metrics, ...updated };
     },
     {
       vectors: vectorSpecsOf(program),
@@ -88,64 +95,114 @@ export async function compileUpdate(
     },
     options,
   );
-  return withDispose([run], async (vectors: Vectors, batch: HostBatch, update: number) => {
+  return withDispose([run], async (vectors: Vectors, batch: HostTensors, update: number) => {
     const result = (await run({
       vectors,
       batch,
       controls: controlValues(program, update),
       control: updateValues(program, update),
-    } as never)) as unknown as RawResult & RawUpdate;
+    } as never)) as unknown as RawNumbers & RawUpdate;
     return { ...readNumbers(result), ...readUpdate(result) };
   });
 }
 
-/** Compiles gradients and update apart. */
+/**
+ * Compiles gradients and update apart.
+ *
+ * @param parts into how many parts a batch is cut, over batches and processes. @default 1
+ */
 export async function compileSplitUpdate(
   program: Program,
-  { buffers = {}, ...options }: ProgramOptions = {},
+  options: ProgramOptions = {},
+  parts = 1,
 ): Promise<SplitUpdate> {
-  const flat = mapRecord(program.players, (player) => spec("float32", [layoutOf(player).size]));
+  const inputs = {
+    parameters: flatSpecs(program),
+    batch: program.batch,
+    controls: controlSpecs(program),
+  };
+  const gathers = program.embed !== undefined && parts > 1;
+  const embed = gathers
+    ? await compile((given) => embedGraph(program, given), inputs, options)
+    : undefined;
   const first = await compile(
-    ({ parameters, batch, controls }) => lossGraph(program, parameters, batch, controls, buffers),
-    { parameters: flat, batch: program.batch, controls: controlSpecs(program) },
+    ({ gathered, ...given }) =>
+      lossGraph(
+        program,
+        given,
+        gathers ? { ...(gathered as unknown as Omit<Gathered, "parts">), parts } : undefined,
+      ),
+    { ...inputs, gathered: embed === undefined ? {} : gatheredSpecs(embed.graph.outputs, parts) },
     options,
   );
   const second = await compile(
     ({ vectors, gradients: given, control }) => updateGraph(program, vectors, given, control),
-    { vectors: vectorSpecsOf(program), gradients: flat, control: updateSpecs(program) },
+    {
+      vectors: vectorSpecsOf(program),
+      gradients: flatSpecs(program),
+      control: updateSpecs(program),
+    },
     options,
   );
-  const gradientsOf: SplitUpdate["gradients"] = async (vectors, batch, update) => {
-    const result = (await first({
-      parameters: mapRecord(vectors, ({ parameters }) => parameters),
-      batch,
-      controls: controlValues(program, update),
-    } as never)) as unknown as RawResult & { readonly gradients: Record<string, Tensor> };
-    return { ...readNumbers(result), gradients: result.gradients };
+  const given = (vectors: Vectors, batch: HostTensors, update: number) => ({
+    parameters: mapRecord(vectors, ({ parameters }) => parameters),
+    batch,
+    controls: controlValues(program, update),
+  });
+  const split: Omit<SplitUpdate, "dispose"> = {
+    embed: async (vectors, batch, update) =>
+      ((await embed?.(given(vectors, batch, update) as never)) ?? {}) as HostTensors,
+    gradients: async (vectors, batch, update, part = 0, all = {}) => {
+      const gathered = gathers ? { all, placement: placementOf(all, parts, part) } : {};
+      const result = (await first({
+        ...given(vectors, batch, update),
+        gathered,
+      } as never)) as unknown as RawNumbers & { readonly gradients: Record<string, Tensor> };
+      return { ...readNumbers(result), gradients: result.gradients };
+    },
+    apply: async (vectors, gradients, update) => {
+      const control = updateValues(program, update);
+      const result = await second({ vectors, gradients, control } as never);
+      return readUpdate(result as unknown as RawUpdate);
+    },
   };
-  const apply: SplitUpdate["apply"] = async (vectors, given, update) =>
-    readUpdate(
-      (await second({
-        vectors,
-        gradients: given,
-        control: updateValues(program, update),
-      } as never)) as unknown as RawUpdate,
-    );
-  return withDispose([first, second], { gradients: gradientsOf, apply });
+  return withDispose([first, second, ...(embed ? [embed] : [])], split);
 }
 
-interface RawResult {
-  readonly losses: Readonly<Record<string, Tensor>>;
-  readonly metrics: Readonly<Record<string, Tensor>>;
+/** Specs of what all parts embed together, from what one part gives. */
+function gatheredSpecs(outputs: Compiled<never, never>["graph"]["outputs"], parts: number) {
+  const all = outputs.map(({ name, value: { dtype, shape } }) => {
+    const [rows, ...rest] = shape as readonly number[];
+    return [name.replace(/^output\./, ""), spec(dtype, [rows * parts, ...rest])] as const;
+  });
+  const [rows] = all[0][1].shape as readonly number[];
+  return {
+    all: Object.fromEntries(all),
+    placement: spec("float32", [rows, rows / parts]),
+  };
+}
+
+/** Rows of the whole batch × rows of a part: where the part lies. */
+function placementOf(all: HostTensors, parts: number, part: number): Tensor {
+  const [rows] = Object.values(all)[0].shape;
+  const own = rows / parts;
+  const data = new Float32Array(rows * own);
+  for (let i = 0; i < own; i++) data[(part * own + i) * own + i] = 1;
+  return float32([rows, own], data);
+}
+
+interface RawNumbers {
+  readonly losses: HostTensors;
+  readonly metrics: HostTensors;
 }
 interface RawUpdate {
   readonly vectors: Vectors;
-  readonly gradientNorms: Readonly<Record<string, Tensor>>;
+  readonly gradientNorms: HostTensors;
 }
 
 const toNumber = ({ data }: Tensor): number => Number(data[0]);
 
-function readNumbers({ losses, metrics }: RawResult) {
+function readNumbers({ losses, metrics }: RawNumbers): BatchNumbers {
   return { losses: mapRecord(losses, toNumber), metrics: mapRecord(metrics ?? {}, toNumber) };
 }
 
@@ -154,7 +211,7 @@ function readUpdate({ vectors, gradientNorms }: RawUpdate) {
 }
 
 function withDispose<T extends object>(
-  compiled: readonly Compiled<never, never>[] | readonly { dispose(): Promise<void> }[],
+  compiled: readonly { dispose(): Promise<void> }[],
   target: T,
 ): T & { dispose(): Promise<void> } {
   return Object.assign(target, {
@@ -162,79 +219,10 @@ function withDispose<T extends object>(
   });
 }
 
-/** Losses, metrics and each player's flat gradient. */
-function lossGraph(
-  program: Program,
-  parameters: Readonly<Record<string, Sym>>,
-  batch: Readonly<Record<string, Sym>>,
-  controls: Readonly<Record<string, Sym>>,
-  buffers: NonNullable<ProgramOptions["buffers"]>,
-) {
-  const tensors = mapRecord(program.players, (player, name) =>
-    unflatten(parameters[name], layoutOf(player)),
-  );
-  const scopes: Record<string, Scope> = mapRecord(tensors, (own, name) =>
-    recordScope({ ...own, ...mapRecord(buffers[name] ?? {}, constant) }),
-  );
-  const { losses, metrics = {} } = program.losses({ scopes, batch, controls });
-  return {
-    losses,
-    metrics,
-    gradients: mapRecord(tensors, (own, name) => {
-      const parts = gradients(losses[name], Object.values(own));
-      return concat(
-        parts.map((part) => reshape(part, [-1])),
-        0,
-      );
-    }),
-  };
-}
-
-/** Vectors after an update. */
-function updateGraph(
-  program: Program,
-  vectors: Readonly<Record<string, Readonly<Record<string, Sym>>>>,
-  given: Readonly<Record<string, Sym>>,
-  control: Readonly<Record<string, { readonly [K in keyof typeof CONTROL]: Sym }>>,
-) {
-  const updated = mapRecord(program.players, ({ optimiser, clipNorm, ema }, name) =>
-    applyGraph(
-      { optimiser, ema: ema !== undefined, ...(clipNorm !== undefined && { clipNorm }) },
-      vectors[name],
-      given[name],
-      control[name],
-    ),
-  );
-  const norms = Object.entries(updated).flatMap(([name, { gradientNorm }]) =>
-    gradientNorm === undefined ? [] : [[name, gradientNorm] as const],
-  );
-  return {
-    vectors: mapRecord(updated, ({ vectors: own }) => own),
-    gradientNorms: Object.fromEntries(norms),
-  };
-}
-
-function vectorSpecsOf(program: Program): Record<string, Record<string, InputSpec>> {
-  return mapRecord(program.players, (player) => {
-    const { size } = layoutOf(player);
-    return Object.fromEntries(
-      vectorNames(player).map((name) => [name, spec("float32", [size])] as const),
-    );
-  });
-}
-
 const scalar = (value: number): Tensor => float32([], [value]);
-
-function controlSpecs({ controls }: Program): Record<string, InputSpec> {
-  return mapRecord(controls?.(0) ?? {}, () => spec("float32", []));
-}
 
 function controlValues({ controls }: Program, update: number): Record<string, Tensor> {
   return mapRecord(controls?.(update) ?? {}, scalar);
-}
-
-function updateSpecs({ players }: Program): Record<string, typeof CONTROL> {
-  return mapRecord(players, () => CONTROL);
 }
 
 /** Learning rate and the rest of update n, from 0. */

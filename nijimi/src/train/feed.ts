@@ -4,13 +4,13 @@
  * share a batch draw what one process would.
  */
 import type { Batch, BrokenSample, DataPosition } from "../data/batches.ts";
-import type { HostBatch } from "./compile-program.ts";
+import type { HostTensors } from "./compile-program.ts";
 import { deriveSeed } from "../tensor/random/derive.ts";
 import { type TorchGenerator, torchGenerator } from "../tensor/random/torch.ts";
 
 /** A batch of a program. */
 export interface FeedBatch {
-  readonly tensors: HostBatch;
+  readonly tensors: HostTensors;
   /** Samples in it, of this process. */
   readonly size: number;
   /** Where to go on after it. */
@@ -59,7 +59,7 @@ export interface FeedOptions {
  */
 export function feedFrom(
   load: (from: DataPosition) => AsyncIterable<Batch>,
-  prepare: (batch: Batch, draws: Draws) => HostBatch | Promise<HostBatch>,
+  prepare: (batch: Batch, draws: Draws) => HostTensors | Promise<HostTensors>,
   { seed, batchSize, rank = ALONE }: FeedOptions,
 ): Feed {
   return async function* feed(from) {

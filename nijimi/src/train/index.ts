@@ -13,5 +13,6 @@ export * from "./recipes/table.ts";
 export * from "./run/events.ts";
 export * from "./run/run-recipe.ts";
 export * from "./settings.ts";
+export type { Together } from "./split-step.ts";
 export * from "./state.ts";
 export * from "./step.ts";

@@ -1,12 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { add, div, matmul, mean, mul, square, sub, sum } from "../graph/ops.ts";
 import { spec } from "../graph/trace.ts";
+import { clipLogits, contrastiveLoss } from "../models/clip.ts";
 import { constantInit, normalInit } from "../nn/initializers.ts";
 import { torchGenerator } from "../tensor/random/torch.ts";
 import { float32, type Tensor } from "../tensor/tensor.ts";
 import type { Feed } from "./feed.ts";
 import { type StepEnd, train, type TrainOptions } from "./loop.ts";
 import { adamW } from "./optimisers/adam.ts";
+import { sgd } from "./optimisers/sgd.ts";
 import { initialVectors, type Program } from "./program.ts";
 import { DATA_START, type TrainingState } from "./state.ts";
 
@@ -154,9 +156,11 @@ describe("train", () => {
       };
     };
     const program = regression({ batchSize: 4 });
-    const together = { count: 2, average };
+    const gather = () => new Float32Array(0);
     const [first, second] = await Promise.all(
-      [0, 1].map((index) => run(program, { feed: share(index), together })),
+      [0, 1].map((index) =>
+        run(program, { feed: share(index), together: { index, count: 2, average, gather } }),
+      ),
     );
     const alone = await run(regression(), { feed: rows(8) });
     expect(parametersOf(first.at(-1)!)).toEqual(parametersOf(second.at(-1)!));
@@ -171,6 +175,44 @@ describe("train", () => {
     });
     const diverging = regression({ learningRate: 1e30 });
     await expect(run(diverging, { feed: rows(8) })).rejects.toThrow(/the loss "model" is/);
+  });
+
+  it("compares embeddings across the parts of a batch", async () => {
+    const random = torchGenerator(3);
+    const shapes = { a: [3, 4], b: [2, 4], scale: [] };
+    const contrastive = (batchSize: number): Program => ({
+      players: {
+        model: {
+          parameters: {
+            a: { shape: shapes.a, init: normalInit(1) },
+            b: { shape: shapes.b, init: normalInit(1) },
+            scale: { shape: shapes.scale, init: constantInit(1) },
+          },
+          optimiser: sgd({ momentum: 0.5 }),
+          learningRate: () => 0.1,
+        },
+      },
+      batch: regression({ batchSize }).batch,
+      embed: ({ scopes: { model }, batch: { x, y } }) => ({
+        x: matmul(x, model.parameter("a", { shape: shapes.a, init: normalInit(1) })),
+        y: matmul(y, model.parameter("b", { shape: shapes.b, init: normalInit(1) })),
+      }),
+      losses: ({ scopes: { model }, embeds: { x, y } }) => {
+        const scale = model.parameter("scale", { shape: [], init: constantInit(1) });
+        return { losses: { model: contrastiveLoss(clipLogits(x, y, scale)) } };
+      },
+    });
+    const start = {
+      ...begin(contrastive(8)),
+      vectors: initialVectors(contrastive(8), () => random),
+    };
+    const whole = await run(contrastive(8), { feed: rows(8), start, updates: 5 });
+    const parts = await run(contrastive(2), { feed: rows(2), start, updates: 5, accumulate: 4 });
+    expectClose(
+      parts.map(({ losses }) => losses["model"]),
+      whole.map(({ losses }) => losses["model"]),
+    );
+    expectClose(parametersOf(parts.at(-1)!), parametersOf(whole.at(-1)!), 1e-4);
   });
 
   it("refuses to split what cannot be split", async () => {

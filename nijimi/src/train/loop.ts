@@ -4,7 +4,6 @@
  */
 import { NijimiError } from "../errors.ts";
 import type { BrokenSample } from "../data/batches.ts";
-import { addInto, scaleInto } from "./accumulate.ts";
 import {
   compileSplitUpdate,
   compileUpdate,
@@ -13,7 +12,8 @@ import {
 } from "./compile-program.ts";
 import type { Feed, FeedBatch } from "./feed.ts";
 import { nameNonFinite } from "./non-finite.ts";
-import { mapRecord, type Program, type Vectors } from "./program.ts";
+import type { Program, Vectors } from "./program.ts";
+import { splitStep, type Together } from "./split-step.ts";
 import type { TrainingState } from "./state.ts";
 import { sum } from "./sum.ts";
 
@@ -43,9 +43,6 @@ export interface SamplesBroken {
 
 export type LoopEvent = StepEnd | SamplesBroken;
 
-/** Averages flat vectors over all processes, in place. */
-export type AllReduce = (vector: Float32Array) => void | Promise<void>;
-
 /** Options of {@link train}. */
 export interface TrainOptions extends ProgramOptions {
   readonly feed: Feed;
@@ -55,7 +52,7 @@ export interface TrainOptions extends ProgramOptions {
   /** Batches whose gradients are averaged for one update. @default 1 */
   readonly accumulate?: number;
   /** Several processes that train together. @default alone */
-  readonly together?: { readonly count: number; readonly average: AllReduce };
+  readonly together?: Together;
   readonly signal?: AbortSignal;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
@@ -130,13 +127,8 @@ interface Stepper {
 
 /** One graph where nothing stands between gradients and update, else two. */
 async function compileStepper(program: Program, options: TrainOptions): Promise<Stepper> {
-  const { accumulate = 1, together, device, threads, config, buffers } = options;
-  const settings: ProgramOptions = {
-    ...(device !== undefined && { device }),
-    ...(threads !== undefined && { threads }),
-    ...(config !== undefined && { config }),
-    ...(buffers !== undefined && { buffers }),
-  };
+  const { accumulate = 1, together } = options;
+  const settings = programOptions(options);
   if (accumulate === 1 && together === undefined) {
     const update = await compileUpdate(program, settings);
     return {
@@ -145,9 +137,12 @@ async function compileStepper(program: Program, options: TrainOptions): Promise<
     };
   }
   refuseIndivisible(program, accumulate, together?.count ?? 1);
-  const split = await compileSplitUpdate(program, settings);
+  const split = await compileSplitUpdate(program, settings, accumulate * (together?.count ?? 1));
   return {
-    step: (state, parts) => splitStep(split, state, parts, together?.average),
+    step: ({ vectors, update }, parts) => {
+      const batches = parts.map(({ tensors }) => tensors);
+      return splitStep(split, vectors, update, batches, together);
+    },
     dispose: split.dispose,
   };
 }
@@ -161,52 +156,13 @@ function refuseIndivisible({ indivisible }: Program, accumulate: number, process
   );
 }
 
-/** Means of gradients and numbers over batches, then over processes, then the update. */
-async function splitStep(
-  split: Awaited<ReturnType<typeof compileSplitUpdate>>,
-  { vectors, update }: TrainingState,
-  parts: readonly FeedBatch[],
-  average: AllReduce | undefined,
-): Promise<UpdateNumbers & { readonly vectors: Vectors }> {
-  const totals: Record<string, Float32Array> = {};
-  const numbers: { losses: Record<string, number>; metrics: Record<string, number> }[] = [];
-  for (const { tensors } of parts) {
-    const found = await split.gradients(vectors, tensors, update);
-    numbers.push({ losses: { ...found.losses }, metrics: { ...found.metrics } });
-    for (const [name, { data }] of Object.entries(found.gradients))
-      addInto((totals[name] ??= new Float32Array(data.length)), data as Float32Array);
-  }
-  for (const total of Object.values(totals)) {
-    if (parts.length > 1) scaleInto(total, 1 / parts.length);
-    await average?.(total);
-  }
-  const means = await averageNumbers(numbers, average);
-  const gradients = mapRecord(totals, (data) => ({
-    dtype: "float32" as const,
-    shape: [data.length],
-    data,
-  }));
-  return { ...means, ...(await split.apply(vectors, gradients, update)) };
-}
-
-/** Means of the reported numbers: over the parts, and over the processes when there are several. */
-async function averageNumbers(
-  parts: readonly { losses: Record<string, number>; metrics: Record<string, number> }[],
-  average: AllReduce | undefined,
-) {
-  const [{ losses, metrics }] = parts;
-  const keys = [
-    ...Object.keys(losses).map((name) => ["losses", name] as const),
-    ...Object.keys(metrics).map((name) => ["metrics", name] as const),
-  ];
-  const values = Float32Array.from(
-    keys,
-    ([kind, name]) => sum(parts.map((part) => part[kind][name])) / parts.length,
-  );
-  await average?.(values);
-  const result = { losses: { ...losses }, metrics: { ...metrics } };
-  keys.forEach(([kind, name], i) => (result[kind][name] = values[i]));
-  return result;
+/** The part of the options that compiling wants. */
+function programOptions({ device, threads, config }: ProgramOptions): ProgramOptions {
+  return {
+    ...(device !== undefined && { device }),
+    ...(threads !== undefined && { threads }),
+    ...(config !== undefined && { config }),
+  };
 }
 
 /** @throws NijimiError `numeric` */
@@ -219,7 +175,7 @@ async function refuseNonFinite(
 ): Promise<void> {
   const reported = [...Object.values(numbers.losses), ...Object.values(numbers.gradientNorms)];
   if (reported.every(Number.isFinite)) return;
-  const culprit = await nameNonFinite(program, options, vectors, parts, update);
+  const culprit = await nameNonFinite(program, programOptions(options), vectors, parts, update);
   throw new NijimiError(
     "numeric",
     `Update ${update + 1}: ${culprit}. Lower the learning rate, clip gradients, or look at this batch; the last checkpoint is whole.`,

@@ -1,6 +1,6 @@
 /** Which tensor of an update is not finite: asked once, when one is. */
 import type { Tensor } from "../tensor/tensor.ts";
-import { compileSplitUpdate, type HostBatch, type ProgramOptions } from "./compile-program.ts";
+import { compileSplitUpdate, type HostTensors, type ProgramOptions } from "./compile-program.ts";
 import type { FeedBatch } from "./feed.ts";
 import { layoutOf, type Program, unflattenTensor, type Vectors } from "./program.ts";
 
@@ -10,7 +10,7 @@ import { layoutOf, type Program, unflattenTensor, type Vectors } from "./program
  */
 export async function nameNonFinite(
   program: Program,
-  { device, threads, config, buffers }: ProgramOptions,
+  options: ProgramOptions,
   vectors: Vectors,
   parts: readonly FeedBatch[],
   update: number,
@@ -19,12 +19,7 @@ export async function nameNonFinite(
     const name = namedBadTensor(program, player, own["parameters"]);
     if (name !== undefined) return `parameter ${name} of ${player} is not finite before it`;
   }
-  const split = await compileSplitUpdate(program, {
-    ...(device !== undefined && { device }),
-    ...(threads !== undefined && { threads }),
-    ...(config !== undefined && { config }),
-    ...(buffers !== undefined && { buffers }),
-  });
+  const split = await compileSplitUpdate(program, options);
   try {
     for (const { tensors } of parts) {
       const input = badInput(tensors);
@@ -57,7 +52,7 @@ function findNonFinite(
   return found && `the ${kind} "${found[0]}" is ${found[1]}`;
 }
 
-function badInput(tensors: HostBatch): string | undefined {
+function badInput(tensors: HostTensors): string | undefined {
   return Object.keys(tensors).find((name) => {
     const { data } = tensors[name];
     return data instanceof Float32Array && !isFinite(data);

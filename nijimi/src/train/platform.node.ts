@@ -1,2 +1,2 @@
 /** Training with files, in Node. */
-export { runRecipe } from "./run/run.node.ts";
+export { runRecipe, storedSettings } from "./run/run.node.ts";

@@ -22,6 +22,8 @@ export interface Player {
   readonly clipNorm?: number;
   /** Keep a moving average of the parameters. @default none */
   readonly ema?: EmaOptions;
+  /** The values of parameters that are never trained, such as fixed frequencies. */
+  readonly buffers?: Readonly<Record<string, Tensor>>;
   /** Values to begin with, by parameter name; the others are initialised. */
   readonly pretrained?: Readonly<Record<string, Tensor>>;
 }
@@ -31,11 +33,13 @@ export type Controls = Readonly<Record<string, number>>;
 
 /** What the losses are made from. */
 export interface LossInputs {
-  /** Parameters of each player. */
+  /** Parameters of each player, and of the networks that stay as they are. */
   readonly scopes: Readonly<Record<string, Scope>>;
   readonly batch: Readonly<Record<string, Sym>>;
   /** float32 scalars. */
   readonly controls: Readonly<Record<string, Sym>>;
+  /** What {@link Program.embed} gives, of the whole batch: of all parts of it and all processes, in order. */
+  readonly embeds: Readonly<Record<string, Sym>>;
 }
 
 /** Losses and what else is worth reporting, all float32 scalars. */
@@ -60,9 +64,16 @@ export interface Program {
   /** Tensors of a batch, all dimensions known. */
   readonly batch: Readonly<Record<string, InputSpec>>;
   readonly losses: (inputs: LossInputs) => Losses;
+  /**
+   * Tensors [B, …] that the losses compare across the batch, as a contrastive loss does. Where a batch is computed in
+   * parts, they are gathered, so that the losses see those of the whole batch.
+   */
+  readonly embed?: (inputs: Omit<LossInputs, "embeds">) => Readonly<Record<string, Sym>>;
+  /** Networks that are used and not trained, by scope: weights by name. */
+  readonly frozen?: Readonly<Record<string, Readonly<Record<string, Tensor>>>>;
   /** Values of the controls at update n, from 0. The names must not change. */
   readonly controls?: (update: number) => Controls;
-  /** What keeps batches from being cut into parts whose gradients are averaged: a contrastive loss, for one. */
+  /** What keeps batches from being cut into parts whose gradients are averaged: statistics of the batch, for one. */
   readonly indivisible?: string;
 }
 
@@ -74,14 +85,9 @@ export function vectorNames({ optimiser, ema }: Player): readonly string[] {
   return ["parameters", ...optimiser.state, ...(ema === undefined ? [] : ["ema"])];
 }
 
-/** A player's layout; its buffers lie outside, see {@link buffersOf}. */
+/** A player's layout; its buffers lie outside. */
 export function layoutOf({ parameters }: Player): FlatLayout {
   return flatLayout(parameters);
-}
-
-/** Values that belong to the model and are never trained, in the order of its tree. */
-export function buffersOf(player: Player, random: RandomSource): Record<string, Tensor> {
-  return initialValues(player, random, (spec) => spec.buffer === true);
 }
 
 /** Vectors before the first update. Each player draws from a stream of its own. */
@@ -91,7 +97,7 @@ export function initialVectors(
 ): Vectors {
   return mapRecord(program.players, (player, name) => {
     const layout = layoutOf(player);
-    const values = initialValues(player, randomFor(name), (spec) => spec.buffer !== true);
+    const values = initialValues(player, randomFor(name));
     const parameters = flatten(layout, values);
     const zeros = (): Tensor => flatTensor(new Float32Array(layout.size));
     return Object.fromEntries(
@@ -110,15 +116,10 @@ export function initialVectors(
 function initialValues(
   { parameters, pretrained = {} }: Player,
   random: RandomSource,
-  wanted: (spec: ParameterSpec) => boolean,
 ): Record<string, Tensor> {
-  return Object.fromEntries(
-    Object.entries(parameters)
-      .filter(([, spec]) => wanted(spec))
-      .map(([name, { shape, init }]) => [
-        name,
-        pretrained[name] ?? tensor("float32", shape, init(shape, random)),
-      ]),
+  return mapRecord(
+    parameters,
+    ({ shape, init }, name) => pretrained[name] ?? tensor("float32", shape, init(shape, random)),
   );
 }
 

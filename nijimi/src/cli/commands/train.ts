@@ -5,7 +5,7 @@ import type { StepEnd } from "../../train/loop.ts";
 import type { CommonSettings, Recipe } from "../../train/recipe.ts";
 import { loadRecipe, RECIPE_NAMES } from "../../train/recipes/table.ts";
 import type { RunEvent } from "../../train/run/events.ts";
-import { runRecipe } from "../../train/run/run-recipe.ts";
+import { resumedSettings, runRecipe } from "../../train/run/run-recipe.ts";
 import { applySettings } from "../../train/settings.ts";
 import { sparkline } from "../../train/sparkline.ts";
 import { defineCommand } from "../command.ts";
@@ -61,15 +61,16 @@ export const command = defineCommand({
   ],
   async run(values, { env, signal, result, say, progress }) {
     const recipe = await loadRecipe(values.recipe);
-    const settings = applySettings(recipe.settings, values.set);
+    const { run, resume, threads, workers, minutes, checkpointMinutes, previewMinutes } = values;
+    const folder = runPath(home(env).root, run ?? recipe.name);
+    const base = resume ? await resumedSettings(recipe, folder) : recipe.settings;
+    const settings = applySettings(base, values.set);
     if (values.dryRun) {
       result({ recipe: recipe.name, facts: recipe.facts, settings }, (plan) =>
         describe(recipe, plan),
       );
       return;
     }
-    const { run, resume, threads, workers, minutes, checkpointMinutes, previewMinutes } = values;
-    const folder = runPath(home(env).root, run ?? recipe.name);
     const view = terminalView(recipe.name, settings, { say, progress });
     let last: RunEvent | undefined;
     for await (const event of runRecipe(recipe, settings, {

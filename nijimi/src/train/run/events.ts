@@ -1,7 +1,7 @@
 /** What a run reports and how it is started. */
 import type { Device } from "../../runtime/engine.ts";
-import type { Rank } from "../feed.ts";
-import type { AllReduce, LoopEvent } from "../loop.ts";
+import type { LoopEvent } from "../loop.ts";
+import type { Together } from "../split-step.ts";
 
 export type RunEvent =
   | LoopEvent
@@ -43,7 +43,7 @@ export interface RunOptions {
   /** Threads that load data. @default 1 */
   readonly workers?: number;
   /** Several processes that train together; the first writes. @default alone */
-  readonly together?: { readonly rank: Rank; readonly average: AllReduce };
+  readonly together?: Together;
   readonly signal?: AbortSignal;
   /** Milliseconds of a monotonic clock. @default performance.now */
   readonly now?: () => number;

@@ -19,3 +19,17 @@ export async function* runRecipe<S extends CommonSettings>(
   const platform = await import("#train");
   yield* platform.runRecipe(recipe, settings, options);
 }
+
+/**
+ * The recipe's settings as a run in `folder` was started with them; the recipe's own where there is no such run.
+ *
+ * @example
+ * const settings = applySettings(await resumedSettings(recipe, folder), ["updates=20000"]);
+ */
+export async function resumedSettings<S extends CommonSettings>(
+  recipe: Recipe<S>,
+  folder: string,
+): Promise<S> {
+  const { storedSettings } = await import("#train");
+  return { ...recipe.settings, ...((await storedSettings(folder)) as Partial<S> | undefined) };
+}

@@ -10,6 +10,7 @@ import { torchGenerator } from "../../tensor/random/torch.ts";
 import { ALONE } from "../feed.ts";
 import { type LoopEvent, train } from "../loop.ts";
 import { initialVectors, type Program } from "../program.ts";
+import type { Platform } from "../platform.ts";
 import type { CommonSettings, Recipe, Settings, Training } from "../recipe.ts";
 import { DATA_START, type TrainingState } from "../state.ts";
 import { loadLatest, saveCheckpoint } from "./checkpoint.node.ts";
@@ -19,13 +20,13 @@ import { logLine, openLog } from "./log.node.ts";
 import { encodeSheet } from "./preview-sheet.ts";
 
 /** See `run-recipe.ts`. */
-export async function* runRecipe<S extends CommonSettings>(
+export const runRecipe: Platform["runRecipe"] = async function* <S extends CommonSettings>(
   recipe: Recipe<S>,
   settings: S,
   options: RunOptions,
 ): AsyncGenerator<RunEvent> {
   const { together, now = () => performance.now(), workers = 1 } = options;
-  const rank = together?.rank ?? ALONE;
+  const rank = together ?? ALONE;
   const writes = rank.index === 0;
   const folder = runFolder(options.folder);
   if (writes) await claimFolder(folder, recipe.name, settings, options.resume === true);
@@ -53,7 +54,7 @@ export async function* runRecipe<S extends CommonSettings>(
       updates: settings.updates,
       accumulate: settings.accumulate,
       now,
-      ...(together && { together: { count: rank.count, average: together.average } }),
+      ...(together && { together }),
       ...(options.threads !== undefined && { threads: options.threads }),
       ...(options.device !== undefined && { device: options.device }),
       ...(options.signal && { signal: options.signal }),
@@ -67,7 +68,7 @@ export async function* runRecipe<S extends CommonSettings>(
   } finally {
     await training.dispose?.();
   }
-}
+};
 
 /** The run's first state: its last checkpoint, or initial values from the seed. */
 async function startState(
@@ -82,6 +83,21 @@ async function startState(
   return saved ?? { update: 0, samples: 0, position: DATA_START, vectors };
 }
 
+/** What `run.json` holds. */
+interface RunFile {
+  readonly recipe: string;
+  readonly settings: Settings;
+}
+
+async function readRunFile({ settings }: RunFolder): Promise<RunFile | undefined> {
+  const text = await readFile(settings, "utf8").catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as RunFile);
+}
+
+/** The settings a run was started with; undefined where the folder holds none. */
+export const storedSettings: Platform["storedSettings"] = async (folder) =>
+  (await readRunFile(runFolder(folder)))?.settings;
+
 /** Writes what the run is, or checks that the folder's run is the same. */
 async function claimFolder(
   folder: RunFolder,
@@ -89,8 +105,7 @@ async function claimFolder(
   settings: Settings,
   resume: boolean,
 ): Promise<void> {
-  const text = await readFile(folder.settings, "utf8").catch(() => undefined);
-  const known = text === undefined ? undefined : (JSON.parse(text) as { recipe: string });
+  const known = await readRunFile(folder);
   if (known && known.recipe !== recipe)
     throw new NijimiError(
       "file",

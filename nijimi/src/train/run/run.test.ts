@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { tinyRecipe } from "../testing/tiny-recipe.ts";
 import type { RunEvent, RunOptions } from "./events.ts";
 import { readLog } from "./log.node.ts";
-import { runRecipe } from "./run.node.ts";
+import { resumedSettings, runRecipe } from "./run-recipe.ts";
 
 let root = "";
 beforeAll(async () => {
@@ -61,6 +61,14 @@ describe("runRecipe", () => {
     const other = { ...tinyRecipe, name: "other" };
     const events = runRecipe(other, other.settings, { folder: join(root, "whole") });
     await expect(events.next()).rejects.toThrow('holds a run of "tiny"');
+  });
+
+  it("remembers its settings", async () => {
+    expect(await resumedSettings(tinyRecipe, join(root, "nowhere"))).toEqual(tinyRecipe.settings);
+    const changed = { ...tinyRecipe.settings, updates: 1, seed: 9 };
+    const folder = join(root, "changed");
+    for await (const _ of runRecipe(tinyRecipe, changed, { folder, threads: 1 }));
+    expect(await resumedSettings(tinyRecipe, folder)).toEqual(changed);
   });
 
   it("stops after some minutes with a checkpoint, and goes on to the same bits", async () => {
