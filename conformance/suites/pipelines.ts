@@ -46,7 +46,9 @@ export const suite: Suite = {
     const results = await compareWith(c, checkpoint, device as Device);
     for (const file of otherFiles(c, checkpoint)) {
       const more = await compareWith(c, file, device as Device);
-      results.push(...more.map((result) => ({ ...result, name: `${basename(file)}: ${result.name}` })));
+      results.push(
+        ...more.map((result) => ({ ...result, name: `${basename(file)}: ${result.name}` })),
+      );
     }
     return results;
   },
@@ -196,7 +198,12 @@ function recorded(tensors: Readonly<Record<string, Tensor>>) {
 
 async function compareEmbeddings(c: Case, pipeline: Pipeline): Promise<Comparison[]> {
   const tensors = c.tensors();
-  const { prompt, negative } = await encodePrompts(pipeline, { ...requestOf(c), count: 1, seed: 0, latents: undefined });
+  const { prompt, negative } = await encodePrompts(pipeline, {
+    ...requestOf(c),
+    count: 1,
+    seed: 0,
+    latents: undefined,
+  });
   const got: Readonly<Record<string, F32>> = {
     prompt_embeds: prompt.context,
     negative_prompt_embeds: negative.context,
@@ -241,7 +248,10 @@ function compareLatents(c: Case, expected: F32, ends: readonly StepEnd[]): Compa
 }
 
 /** The text encoder alone. */
-async function compareEncoder(c: Case, { promptEncoders: [{ encoder }] }: Pipeline): Promise<Comparison[]> {
+async function compareEncoder(
+  c: Case,
+  { promptEncoders: [{ encoder }] }: Pipeline,
+): Promise<Comparison[]> {
   const tensors = c.tensors();
   const { shape, data } = tensors["in.ids"];
   const rows = Array.from({ length: shape[0] }, (_, i) =>

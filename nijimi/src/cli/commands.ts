@@ -9,6 +9,10 @@ export interface CommandEntry {
 
 /** Commands by name, in the order of help. */
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  generate: {
+    description: "Make pictures from a prompt with Stable Diffusion 1, 2 or XL",
+    load: async () => erase(await import("./commands/generate.ts")),
+  },
   inspect: {
     description: "Say what a checkpoint, adapter or embedding is and what it holds",
     load: async () => erase(await import("./commands/inspect.ts")),

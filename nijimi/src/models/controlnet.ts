@@ -158,7 +158,6 @@ function hintEmbedding({
         biasInit: constantInit(0),
       }),
     },
-    (m, hint: Sym) =>
-      m.convOut(m.blocks.reduce((h, conv) => silu(conv(h)), silu(m.convIn(hint)))),
+    (m, hint: Sym) => m.convOut(m.blocks.reduce((h, conv) => silu(conv(h)), silu(m.convIn(hint)))),
   );
 }

@@ -1,6 +1,7 @@
 /** What a pipeline tells while it works, in the words that jobs, logs and the studio use too. */
 import { NijimiError } from "../errors.ts";
 import type { Image } from "../images/image.ts";
+import type { Recipe } from "../images/metadata/recipe.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 type F32 = Tensor<"float32">;
@@ -48,6 +49,8 @@ export interface ImageReady {
   /** The decoder's output [1, 3, H, W], about [−1, 1]. */
   readonly pixels: F32;
   readonly latents: F32;
+  /** Everything needed to make the image again. */
+  readonly recipe: Recipe;
   /** Remarks, such as that the prompt was cut. */
   readonly notes: readonly string[];
 }
@@ -74,6 +77,7 @@ export async function allImages(
     onEvent?.(event);
     if (event.type === "image-ready") images.push(event);
   }
-  if (images.length === 0) throw new NijimiError("internal", "internal: a generation gave no image.");
+  if (images.length === 0)
+    throw new NijimiError("internal", "internal: a generation gave no image.");
   return images;
 }

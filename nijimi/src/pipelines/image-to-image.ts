@@ -23,7 +23,12 @@ export async function* imageToImage(
   options: RunOptions = {},
 ): Generation {
   const { image, strength = 0.8 } = request;
-  const job = await prepare(pipeline, request, { ...sizeOfPicture(image), strength }, options);
+  const job = await prepare(
+    pipeline,
+    request,
+    { ...sizeOfPicture(image), strength, task: "image-to-image" },
+    options,
+  );
   const known = await encodePicture(job, toSigned(unitTensor(image, 3)));
   const x = job.plan.addNoise(known, job.noise.start(), job.firstStep);
   const latents = yield* denoise(job, x);

@@ -7,6 +7,13 @@ export type { RunOptions } from "./job.ts";
 export type { TileOptions } from "./networks/tiles.ts";
 export type { RuntimeOptions } from "./networks/weights.ts";
 export type { Picture } from "./pictures.ts";
-export { loadPipeline, type Pipeline, type PipelineOptions, type PromptEncoder } from "./pipeline.ts";
+export {
+  loadPipeline,
+  type Pipeline,
+  type PipelineOptions,
+  type PromptEncoder,
+} from "./pipeline.ts";
+export { colourPreviewer, type Previewer } from "./previews.ts";
+export { requestOfRecipe } from "./recipe.ts";
 export * from "./request.ts";
 export { textToImage } from "./text-to-image.ts";

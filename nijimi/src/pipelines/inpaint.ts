@@ -33,7 +33,7 @@ export async function* inpaint(
   const seesMask = channelsOf(pipeline);
   const size = sizeOfPicture(image);
   requireSize("The mask", request.mask, size);
-  const job = await prepare(pipeline, request, { ...size, strength }, options);
+  const job = await prepare(pipeline, request, { ...size, strength, task: "inpaint" }, options);
 
   const picture = toSigned(unitTensor(image, 3));
   const mask = binary(unitTensor(request.mask, 1));
@@ -94,10 +94,7 @@ function nearest(
   for (let n = 0; n < count; n++)
     for (let y = 0; y < rows; y++)
       for (let x = 0; x < columns; x++) {
-        const [fromY, fromX] = [
-          Math.floor((y * height) / rows),
-          Math.floor((x * width) / columns),
-        ];
+        const [fromY, fromX] = [Math.floor((y * height) / rows), Math.floor((x * width) / columns)];
         small[(n * rows + y) * columns + x] = data[(n * height + fromY) * width + fromX];
       }
   return { dtype: "float32", shape: [count, 1, rows, columns], data: small };
@@ -108,12 +105,7 @@ function repeated(rows: F32, batch: number): F32 {
 }
 
 /** Writes what is known, noised to the level of the next step, where the mask is 0. */
-function putBack(
-  { plan }: Job,
-  known: F32,
-  noise: F32,
-  mask: F32,
-): (x: F32, next: number) => void {
+function putBack({ plan }: Job, known: F32, noise: F32, mask: F32): (x: F32, next: number) => void {
   const [, channels, height, width] = known.shape;
   const plane = height * width;
   return (x, next) => {

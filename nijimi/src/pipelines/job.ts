@@ -7,6 +7,7 @@ import { NijimiError } from "../errors.ts";
 import { classifierFree, unguided } from "../guidance/classifier-free.ts";
 import { composable } from "../guidance/composable.ts";
 import { withRescale } from "../guidance/rescale.ts";
+import type { Recipe } from "../images/metadata/recipe.ts";
 import type { Guidance } from "../guidance/types.ts";
 import { philoxGenerator } from "../tensor/random/philox.ts";
 import { type NormalStream, perImage } from "../tensor/random/streams.ts";
@@ -16,9 +17,15 @@ import { type HiddenState, hiddenStateFor } from "../text/prompt/clip-skip.ts";
 import { planPrompt } from "../text/prompt/plan.ts";
 import { readLoraTag } from "../text/prompt/networks.ts";
 import { type Conditions, type ImagePrompt, makeConditions } from "./conditioning/conditions.ts";
-import { type ActiveDeltas, type AdapterLoad, adapterLoad, NO_ADAPTERS } from "./networks/low-rank.ts";
+import {
+  type ActiveDeltas,
+  type AdapterLoad,
+  adapterLoad,
+  NO_ADAPTERS,
+} from "./networks/low-rank.ts";
 import { requireMultiple, requireSize, unitTensor } from "./pictures.ts";
 import type { Pipeline } from "./pipeline.ts";
+import { recipeOf } from "./recipe.ts";
 import type { GenerationRequest, LoraUse, MicroConditioning } from "./request.ts";
 import type { ActiveControl } from "./sampling/branch-network.ts";
 import { type SamplingPlan, samplingPlan } from "./sampling/plan.ts";
@@ -53,6 +60,8 @@ export interface Job {
   readonly timestepCond?: F32;
   readonly noise: JobNoise;
   readonly notes: readonly string[];
+  /** The recipe of an image of the batch. */
+  recipe(index: number): Recipe;
 }
 
 /** Random numbers of a job. */
@@ -75,6 +84,8 @@ export interface JobShape {
   readonly height: number;
   /** Share of the schedule to run. @default 1 */
   readonly strength?: number;
+  /** For the recipe. @default "text-to-image" */
+  readonly task?: string;
 }
 
 const DEFAULT_STEPS = 25;
@@ -87,7 +98,7 @@ const DEFAULT_STEPS = 25;
 export async function prepare(
   pipeline: Pipeline,
   request: GenerationRequest,
-  { width, height, strength = 1 }: JobShape,
+  { width, height, strength = 1, task = "text-to-image" }: JobShape,
   { signal }: RunOptions = {},
 ): Promise<Job> {
   const { autoencoder, unet } = pipeline;
@@ -123,7 +134,10 @@ export async function prepare(
     {
       grammar,
       ...statesOf(pipeline, request),
-      emphasis: grammar === "plain" ? "ignore" : (request.emphasis ?? (pipeline.isSdxl ? "no-norm" : "original")),
+      emphasis:
+        grammar === "plain"
+          ? "ignore"
+          : (request.emphasis ?? (pipeline.isSdxl ? "no-norm" : "original")),
       steps: plan.steps,
       guided,
       zerosForEmpty: pipeline.isSdxl && pipeline.settings.force_zeros_for_empty_prompt !== false,
@@ -153,6 +167,20 @@ export async function prepare(
       timestepCond: guidanceFeatures(guidanceScale - 1, Number(unet.config.timeCondProjDim), batch),
     }),
     noise,
+    recipe: (index) =>
+      recipeOf(pipeline, request, {
+        ...images[index],
+        task,
+        width,
+        height,
+        steps,
+        guidanceScale,
+        plan,
+        strength,
+        seed: noise.seeds?.[index],
+        index,
+        batch,
+      }),
     notes:
       conditions.truncated > 0
         ? [`The prompt was cut: ${conditions.truncated} tokens did not fit into the text encoder.`]
@@ -169,7 +197,9 @@ function promptsOf({
   count = 1,
 }: GenerationRequest): ImagePrompt[] {
   const prompts = typeof prompt === "string" ? [prompt] : prompt;
-  const negatives = Array.isArray(negativePrompt) ? (negativePrompt as readonly string[]) : undefined;
+  const negatives = Array.isArray(negativePrompt)
+    ? (negativePrompt as readonly string[])
+    : undefined;
   if (!(Number.isInteger(count) && count >= 1))
     throw new NijimiError("option", `count must be a whole number ≥ 1; got ${count}.`);
   if (prompts.length === 0) throw new NijimiError("option", "prompt: the list is empty.");
@@ -209,7 +239,9 @@ function guidanceOf(
 ): Guidance {
   if (!guided) return unguided;
   const isPlain = weights.length === 1 && weights[0] === 1;
-  const guidance = isPlain ? classifierFree({ guidanceScale }) : composable({ weights, guidanceScale });
+  const guidance = isPlain
+    ? classifierFree({ guidanceScale })
+    : composable({ weights, guidanceScale });
   return guidanceRescale > 0 ? withRescale(guidance, guidanceRescale) : guidance;
 }
 
@@ -266,10 +298,14 @@ function seedsOf({ seed, seedPer }: GenerationRequest, batch: number): Seed[] {
   if (Array.isArray(seed)) {
     const list = seed as readonly Seed[];
     if (list.length !== batch)
-      throw new NijimiError("option", `${list.length} seeds for ${batch} images; give one, or one each.`);
+      throw new NijimiError(
+        "option",
+        `${list.length} seeds for ${batch} images; give one, or one each.`,
+      );
     return [...list];
   }
-  const first = (seed as Seed | undefined) ?? globalThis.crypto.getRandomValues(new Uint32Array(1))[0];
+  const first =
+    (seed as Seed | undefined) ?? globalThis.crypto.getRandomValues(new Uint32Array(1))[0];
   if (typeof first === "number" && !Number.isSafeInteger(first))
     throw new NijimiError("option", `seed must be a whole number; got ${first}.`);
   if (seedPer === "batch") return Array.from({ length: batch }, () => first);
@@ -281,7 +317,11 @@ function seedsOf({ seed, seedPer }: GenerationRequest, batch: number): Seed[] {
 /** Which layers' states condition the U-Net; the negative prompt's is diffusers' without skip in the plain grammar. */
 function statesOf(
   { isSdxl, promptEncoders }: Pipeline,
-  { grammar, clipSkip = 1, negativeClipSkip = grammar === "plain" ? 1 : clipSkip }: GenerationRequest,
+  {
+    grammar,
+    clipSkip = 1,
+    negativeClipSkip = grammar === "plain" ? 1 : clipSkip,
+  }: GenerationRequest,
 ): { readonly state: HiddenState; readonly negativeState: HiddenState } {
   const layers = Math.min(...promptEncoders.map(({ encoder }) => encoder.layers));
   const family = isSdxl ? "sdxl" : "sd";
@@ -303,9 +343,7 @@ function timeIdsOf(
   const ids = (own: MicroConditioning, aestheticScore: number): number[] => [
     ...(own.originalSize ?? [height, width]),
     ...(own.cropTopLeft ?? [0, 0]),
-    ...(isScored
-      ? [own.aestheticScore ?? aestheticScore]
-      : (own.targetSize ?? [height, width])),
+    ...(isScored ? [own.aestheticScore ?? aestheticScore] : (own.targetSize ?? [height, width])),
   ];
   return {
     timeIds: ids(micro, 6),

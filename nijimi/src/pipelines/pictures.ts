@@ -27,7 +27,10 @@ export function toSigned(unit: F32): F32 {
 }
 
 /** Height and width of a picture. */
-export function sizeOfPicture(picture: Picture): { readonly height: number; readonly width: number } {
+export function sizeOfPicture(picture: Picture): {
+  readonly height: number;
+  readonly width: number;
+} {
   if (!("dtype" in picture)) return picture;
   const [height, width] = picture.shape.slice(-2);
   return { height, width };

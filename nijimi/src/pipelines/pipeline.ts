@@ -17,11 +17,17 @@ import { NijimiError, unknownName } from "../errors.ts";
 import { createClipTokenizer } from "../text/clip.ts";
 import { loadTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "../text/load-tokenizer.ts";
 import { loadClipVocabulary } from "../text/vocabulary/load.ts";
-import { type MakeTokenizer, type PromptTokeniser, promptTokeniser, wordVectors } from "./conditioning/tokens.ts";
+import {
+  type MakeTokenizer,
+  type PromptTokeniser,
+  promptTokeniser,
+  wordVectors,
+} from "./conditioning/tokens.ts";
 import { type Autoencoder, autoencoder } from "./networks/autoencoder.ts";
 import { type ControlNetwork, controlNetwork } from "./networks/control.ts";
 import { type TextEncoder, textEncoder } from "./networks/text-encoder.ts";
 import { type Unet, unetNetwork } from "./networks/unet.ts";
+import { colourPreviewer, type Previewer, tinyPreviewer } from "./previews.ts";
 import type { RuntimeOptions } from "./networks/weights.ts";
 
 /** How a pipeline is loaded. */
@@ -36,6 +42,8 @@ export interface PipelineOptions extends RuntimeOptions, LoadOptions {
   readonly embeddings?: Readonly<Record<string, SourceInput>>;
   /** ControlNets by the names that requests use. Read when first used. */
   readonly controlNets?: Readonly<Record<string, SourceInput>>;
+  /** A tiny autoencoder (TAESD) for previews. @default a linear map to colours */
+  readonly previewDecoder?: SourceInput;
   /** Folders of tokenizers by component, for single files with another vocabulary than CLIP's. */
   readonly tokenizers?: Readonly<Record<string, string | Folder>>;
 }
@@ -71,6 +79,8 @@ export interface Pipeline {
   lora(name: string): Promise<LoadedAdapter>;
   /** The ControlNet of that name. @throws NijimiError `option` when there is none */
   controlNet(name: string): Promise<ControlNetwork>;
+  /** Small pictures of latents. */
+  readonly preview: Previewer;
   /** Gives back the memory of sessions; they are made again when needed. */
   release(what?: "text-encoders" | "autoencoder" | "unet"): Promise<void>;
   /** Releases everything and closes the files. */
@@ -137,20 +147,27 @@ async function assemble(
     open.push(loaded);
     const component = loaded.components.controlnet;
     if (component === undefined)
-      throw new NijimiError("unsupported", `${loaded.name} is ${loaded.title}; expected a ControlNet.`);
+      throw new NijimiError(
+        "unsupported",
+        `${loaded.name} is ${loaded.title}; expected a ControlNet.`,
+      );
     return controlNetwork(component, { ...options, pooledWidth });
   });
+  const tiny = await tinyDecoder(options, open);
+  const isSdxl = unet.config.additionEmbedType === "text_time";
   const release: Pipeline["release"] = async (what) => {
     if (what === undefined || what === "text-encoders")
       for (const { encoder } of promptEncoders) await encoder.release();
     if (what === undefined || what === "autoencoder") await decoder.release();
     if (what === undefined || what === "unet") await unet.release();
+    if (what === undefined) await tiny?.release();
     if (what === undefined) for (const control of await controls.all()) await control.release();
   };
   return {
     name,
     family: checkpoint.family,
-    isSdxl: unet.config.additionEmbedType === "text_time",
+    isSdxl,
+    preview: tiny?.preview ?? colourPreviewer(isSdxl),
     promptEncoders,
     unet,
     autoencoder: decoder,
@@ -184,7 +201,8 @@ function requireComponents(
   for (const [component, classes] of Object.entries(wanted)) {
     const found = components[component];
     if (found === undefined) throw refuse(`has no ${component}`);
-    if (!classes.includes(found.className)) throw refuse(`has a ${found.className} as ${component}`);
+    if (!classes.includes(found.className))
+      throw refuse(`has a ${found.className} as ${component}`);
   }
   const encoders = ENCODERS.filter((encoder) => encoder in components);
   if (encoders.length === 0) throw refuse("has no text encoder");
@@ -210,8 +228,24 @@ async function vaeComponent(
   open.push(loaded);
   const found = loaded.components.vae;
   if (found?.className !== "AutoencoderKL")
-    throw new NijimiError("unsupported", `${loaded.name} is ${loaded.title}; expected an AutoencoderKL.`);
+    throw new NijimiError(
+      "unsupported",
+      `${loaded.name} is ${loaded.title}; expected an AutoencoderKL.`,
+    );
   return found;
+}
+
+async function tinyDecoder(options: PipelineOptions, open: { close(): Promise<void> }[]) {
+  if (options.previewDecoder === undefined) return undefined;
+  const loaded = await loadCheckpoint(options.previewDecoder, { http: options.http });
+  open.push(loaded);
+  const found = loaded.components.vae;
+  if (found?.className !== "AutoencoderTiny")
+    throw new NijimiError(
+      "unsupported",
+      `${loaded.name} is ${loaded.title}; expected a tiny autoencoder (TAESD) for previews.`,
+    );
+  return tinyPreviewer(found, options);
 }
 
 /** The tokenizer of an encoder: the checkpoint's own, one that was given, or CLIP's. */
@@ -229,7 +263,8 @@ async function tokenizerOf(
   }
   const bpe = await loadClipVocabulary();
   // Stable Diffusion 2 and SDXL's second encoder, both OpenCLIP's, were trained with another padding.
-  const isOpenClip = name === "tokenizer_2" || (family.includes("2") && !("text_encoder_2" in components));
+  const isOpenClip =
+    name === "tokenizer_2" || (family.includes("2") && !("text_encoder_2" in components));
   const padding = isOpenClip ? [{ content: "!", id: 0, special: true }] : [];
   return (addedTokens) =>
     createClipTokenizer({

@@ -117,7 +117,8 @@ function planImage(
 ): { readonly positive: readonly Part[]; readonly negative: readonly Part[] } {
   const plan = (text: string, second: string, own: HiddenState): Part[] => {
     const { parts } = planPrompt(text, { steps, grammar });
-    const other = encoders > 1 && second !== text ? planPrompt(second, { steps, grammar }).parts : parts;
+    const other =
+      encoders > 1 && second !== text ? planPrompt(second, { steps, grammar }).parts : parts;
     if (other.length !== parts.length)
       throw new NijimiError(
         "option",

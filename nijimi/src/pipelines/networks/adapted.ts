@@ -89,8 +89,7 @@ export function adaptedNetwork<Specs extends object, Out>(
       dispose: () => run.dispose(),
       /** Factors of the latest load are kept: all steps of a picture share them. */
       async run(network: MapTree<Specs, Tensor>, load: AdapterLoad) {
-        if (last?.load !== load)
-          last = { load, factors: await lowRankInputs(needs.sites, load) };
+        if (last?.load !== load) last = { load, factors: await lowRankInputs(needs.sites, load) };
         const given = { network, adapters: last.factors } as MapTree<All, Tensor>;
         return (await run(given)) as MapTree<Out, Tensor>;
       },

@@ -68,7 +68,9 @@ export function autoencoder(component: Component, options: RuntimeOptions): Auto
       // One picture at a time: the decoder's memory is that of one picture.
       const pictures: F32[] = [];
       for (let b = 0; b < x.shape[0]; b++)
-        pictures.push(await tiled((part) => session.run(part), sliceRows(x, b, b + 1), factor, tiles));
+        pictures.push(
+          await tiled((part) => session.run(part), sliceRows(x, b, b + 1), factor, tiles),
+        );
       return concatenate(pictures);
     },
     release: async () => void (await Promise.all([encoder.release(), decoder.release()])),

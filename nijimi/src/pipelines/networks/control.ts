@@ -112,8 +112,14 @@ function latentSize({ shape }: F32): [height: number, width: number] {
 }
 
 /** Means [B, C, 1, 1] over a size. */
-function spreadOver({ shape: [batch, channels], data }: F32, [height, width]: readonly [number, number]): F32 {
+function spreadOver(
+  { shape: [batch, channels], data }: F32,
+  [height, width]: readonly [number, number],
+): F32 {
   const plane = height * width;
-  const spread = Float32Array.from({ length: data.length * plane }, (_, i) => data[Math.floor(i / plane)]);
+  const spread = Float32Array.from(
+    { length: data.length * plane },
+    (_, i) => data[Math.floor(i / plane)],
+  );
   return { dtype: "float32", shape: [batch, channels, height, width], data: spread };
 }

@@ -84,7 +84,9 @@ export function adapterLoad(
 
 /** Linear layers and convolutions; a table of embeddings has the shape of a linear layer. */
 function takesFactors(name: string, { length }: readonly number[]): boolean {
-  return name.endsWith(WEIGHT) && (length === 2 || length === 4) && !/embedding\.weight$/.test(name);
+  return (
+    name.endsWith(WEIGHT) && (length === 2 || length === 4) && !/embedding\.weight$/.test(name)
+  );
 }
 
 /** Sites of a load. */
@@ -98,9 +100,7 @@ export function sitesOf(
 }
 
 /** Inputs of a session with these sites. */
-export function lowRankSpecs(
-  sites: LowRankSites,
-): Record<string, Factors<InputSpec<"float32">>> {
+export function lowRankSpecs(sites: LowRankSites): Record<string, Factors<InputSpec<"float32">>> {
   return Object.fromEntries(
     Object.entries(sites).map(([path, [outputs, ...inner]], i) => {
       const rank = `rank_${i}`;
@@ -180,6 +180,7 @@ async function readDown({ down, mid }: LowRankDelta): Promise<Float32Array> {
     for (let b = 0; b < q; b++)
       for (let i = 0; i < inputs; i++)
         for (let k = 0; k < taps; k++)
-          result[(a * inputs + i) * taps + k] += core[(a * q + b) * taps + k] * values[b * inputs + i];
+          result[(a * inputs + i) * taps + k] +=
+            core[(a * q + b) * taps + k] * values[b * inputs + i];
   return result;
 }

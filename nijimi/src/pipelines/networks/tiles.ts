@@ -56,7 +56,13 @@ function empty(shape: readonly number[]): F32 {
   return { dtype: "float32", shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) };
 }
 
-function cut({ shape: [, channels, height, width], data }: F32, top: number, left: number, rows: number, columns: number): F32 {
+function cut(
+  { shape: [, channels, height, width], data }: F32,
+  top: number,
+  left: number,
+  rows: number,
+  columns: number,
+): F32 {
   const out = empty([1, channels, rows, columns]);
   for (let c = 0; c < channels; c++)
     for (let y = 0; y < rows; y++) {
@@ -72,7 +78,14 @@ function ramp(i: number, length: number, overlap: number, before: boolean, after
   return (before && overlap > 0 ? rise(i) : 1) * (after && overlap > 0 ? rise(length - 1 - i) : 1);
 }
 
-function paste(sum: F32, weights: Float32Array, tile: F32, top: number, left: number, overlap: number): void {
+function paste(
+  sum: F32,
+  weights: Float32Array,
+  tile: F32,
+  top: number,
+  left: number,
+  overlap: number,
+): void {
   const [, channels, height, width] = sum.shape;
   const [, , rows, columns] = tile.shape;
   for (let y = 0; y < rows; y++)

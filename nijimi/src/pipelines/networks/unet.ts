@@ -58,7 +58,11 @@ const LEVELS = "levels";
 type Inputs = Readonly<Record<string, unknown>>;
 
 /** Height and width of each level; strided convolutions round up. */
-export function levelSizes(levels: number, height: Dim, width: Dim): readonly (readonly [Dim, Dim])[] {
+export function levelSizes(
+  levels: number,
+  height: Dim,
+  width: Dim,
+): readonly (readonly [Dim, Dim])[] {
   const half = (size: Dim): Dim => floorDivideDim(addDims(size, 1), 2);
   const sizes: [Dim, Dim][] = [[height, width]];
   while (sizes.length < levels) {
@@ -71,11 +75,9 @@ export function levelSizes(levels: number, height: Dim, width: Dim): readonly (r
 /** Shapes of the states of the way down. */
 function stateShapes(config: Unet2dConditionConfig): (readonly Dim[])[] {
   const sizes = levelSizes(config.blockOutChannels.length, symbol("height"), symbol("width"));
-  return stateChannels(config.blockOutChannels, config.layersPerBlock).map(({ channels, level }) => [
-    symbol("batch"),
-    channels,
-    ...sizes[level],
-  ]);
+  return stateChannels(config.blockOutChannels, config.layersPerBlock).map(
+    ({ channels, level }) => [symbol("batch"), channels, ...sizes[level]],
+  );
 }
 
 /** Options of {@link unetNetwork}. */
@@ -86,10 +88,7 @@ export interface UnetOptions extends RuntimeOptions {
 }
 
 /** The U-Net of a component. */
-export function unetNetwork(
-  component: Component,
-  options: UnetOptions,
-): Unet {
+export function unetNetwork(component: Component, options: UnetOptions): Unet {
   const config = readUnet2dConditionConfig(component.config);
   const net = unet2dCondition(config);
   const isSdxl = config.additionEmbedType === "text_time";
@@ -195,8 +194,7 @@ function hooked(scope: Scope, hook: ForwardHook | undefined): Scope {
     intercept:
       intercept === undefined
         ? hook
-        : (call, proceed) =>
-            hook(call, (...args) => intercept({ ...call, args }, proceed)),
+        : (call, proceed) => hook(call, (...args) => intercept({ ...call, args }, proceed)),
   };
 }
 

@@ -183,8 +183,7 @@ async function residualsOf(
   const isGuessing = guessMode || network.config.globalPoolConditions;
   const controlled = rows.flatMap(({ branch }, i) => (isGuessing && branch === UNCOND ? [] : [i]));
   if (controlled.length === 0) return undefined;
-  const pick = (value: F32): F32 =>
-    concatenate(controlled.map((i) => sliceRows(value, i, i + 1)));
+  const pick = (value: F32): F32 => concatenate(controlled.map((i) => sliceRows(value, i, i + 1)));
   const factors =
     guessMode && !network.config.globalPoolConditions
       ? guessModeScales(network.states)
@@ -217,7 +216,10 @@ function spreadRows(value: F32, places: readonly number[], count: number): F32 {
 }
 
 function added(a: Residuals, b: Residuals): Residuals {
-  const add = (x: F32, y: F32): F32 => ({ ...x, data: x.data.map((value, i) => value + y.data[i]) });
+  const add = (x: F32, y: F32): F32 => ({
+    ...x,
+    data: x.data.map((value, i) => value + y.data[i]),
+  });
   return { down: a.down.map((state, i) => add(state, b.down[i])), mid: add(a.mid, b.mid) };
 }
 
@@ -235,4 +237,3 @@ export function joinChannels(...parts: readonly F32[]): F32 {
     }
   return { dtype: "float32", shape: [batch, channels, height, width], data };
 }
-

@@ -57,6 +57,7 @@ export async function* denoise(
     ...(request.eta !== undefined && { eta: request.eta }),
   });
   let latents = x;
+  const every = request.preview?.every ?? 1;
   yield { type: "step-start", step: 0, steps };
   for await (const event of run) {
     const step = event.step - firstStep;
@@ -65,7 +66,11 @@ export async function* denoise(
     afterStep?.(event.x, event.step + 1);
     latents = event.x;
     const { sigma, denoised } = event;
+    if (request.preview && step % every === 0)
+      yield { type: "step-preview", step, steps, images: await pipeline.preview(denoised) };
     yield { type: "step-end", step, steps, evaluations: done, sigma, latents, denoised };
+    // Sessions may hold the thread all the time: let timers and signals have their turn.
+    await new Promise((resolve) => setTimeout(resolve, 0));
     if (step + 1 < steps) yield { type: "step-start", step: step + 1, steps };
   }
   return latents;
@@ -106,6 +111,7 @@ export async function* decode(job: Job, latents: F32): Generation {
       image,
       pixels,
       latents: own,
+      recipe: job.recipe(index),
       notes,
     };
     yield ready;

@@ -6,7 +6,10 @@
 import type { JsonObject } from "../../checkpoints/json.ts";
 import { discretePreconditioning } from "../../diffusion/parameterisations/preconditioning.ts";
 import { denoiserOf } from "../../diffusion/parameterisations/denoiser.ts";
-import { DIFFUSERS_PREDICTION_TYPES, type PredictionType } from "../../diffusion/parameterisations/prediction.ts";
+import {
+  DIFFUSERS_PREDICTION_TYPES,
+  type PredictionType,
+} from "../../diffusion/parameterisations/prediction.ts";
 import {
   type DiffusersPlan,
   type DiffusersPlanOptions,
@@ -89,7 +92,13 @@ const DIFFUSERS_SCHEDULES: Partial<Record<SigmaScheduleName, JsonObject>> = {
 };
 
 /** Classes without levels between timesteps; a schedule of levels is not for them. */
-const WHOLE_TIMESTEPS = ["DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LCMScheduler", "TCDScheduler"];
+const WHOLE_TIMESTEPS = [
+  "DDIMScheduler",
+  "DDPMScheduler",
+  "PNDMScheduler",
+  "LCMScheduler",
+  "TCDScheduler",
+];
 
 /**
  * The schedule for a request.
@@ -99,7 +108,9 @@ const WHOLE_TIMESTEPS = ["DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LCM
  */
 export function samplingPlan(own: JsonObject, request: PlanRequest): SamplingPlan {
   const config = request.scheduler ?? own;
-  const named = request.sampler === undefined ? undefined : resolveSampler(request.sampler);
+  // The name of the config's own class means the config as it is.
+  const isOwn = request.sampler === undefined || request.sampler === config["_class_name"];
+  const named = isOwn ? undefined : resolveSampler(request.sampler as string);
   const schedule = (request.schedule ?? named?.schedule) as SigmaScheduleName | undefined;
   if (named === undefined) return diffusersPlan(withSchedule(config, schedule), request);
   const form = DIFFUSERS_FORMS[named.sampler];
@@ -175,7 +186,14 @@ function nativePlan(
     evaluations: (first) => (sigmas.length - 1 - first) * (entry.evaluations ?? 1),
     sigmaAt: (timestep) => table.sigmas[Math.min(table.sigmas.length - 1, Math.round(timestep))],
     run: ({ network, x, noise, signal, firstStep }) =>
-      entry.run({ denoise: denoiserOf(network, preconditioning), x, sigmas, noise, signal, firstStep }),
+      entry.run({
+        denoise: denoiserOf(network, preconditioning),
+        x,
+        sigmas,
+        noise,
+        signal,
+        firstStep,
+      }),
     addNoise: (x0, noise, step) => noised(x0, noise, "ve", sigmas[step]),
   };
 }

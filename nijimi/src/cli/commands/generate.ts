@@ -1,0 +1,357 @@
+/** `nijimi generate`: pictures from a prompt. */
+import { createHash } from "node:crypto";
+import { stat } from "node:fs/promises";
+import { extname, join } from "node:path";
+import { NijimiError } from "../../errors.ts";
+import { readImage } from "../../images/codec.ts";
+import { tileImages } from "../../images/grid.ts";
+import type { Image } from "../../images/image.ts";
+import { recipeTexts } from "../../images/metadata/write.ts";
+import type { ImageFormat } from "../../images/probe.ts";
+import { home } from "../../internal/home.node.ts";
+import { allImages, type GenerationEvent, type ImageReady } from "../../pipelines/events.ts";
+import { imageToImage } from "../../pipelines/image-to-image.ts";
+import { inpaint } from "../../pipelines/inpaint.ts";
+import { loadPipeline, type Pipeline } from "../../pipelines/pipeline.ts";
+import type { ImageToImageRequest, InpaintRequest } from "../../pipelines/request.ts";
+import { textToImage } from "../../pipelines/text-to-image.ts";
+import { type CommandContext, defineCommand } from "../command.ts";
+import { readVersion } from "../package-version.ts";
+import type { Options } from "../options.ts";
+import { gridCells, parseGrid } from "../generate/grid.ts";
+import { rememberModel } from "../generate/locate.ts";
+import { OPTIONS } from "../generate/options.ts";
+import {
+  type AnyRequest,
+  type Given,
+  modelOf,
+  pipelineOptionsOf,
+  readPrompt,
+  readRecipe,
+  requestOf,
+} from "../generate/settings.ts";
+import { savePicture } from "../generate/write.ts";
+
+/** A written picture, as `--json` lists it. */
+interface Written {
+  readonly file: string;
+  readonly seed: string | undefined;
+  readonly width: number;
+  readonly height: number;
+  /** Made in an earlier run and found again. */
+  readonly reused?: boolean;
+}
+
+interface Outcome {
+  readonly model: string;
+  readonly images: readonly Written[];
+  readonly grid?: string;
+  readonly seconds: number;
+  readonly notes: readonly string[];
+}
+
+export const command = defineCommand({
+  description: "Make pictures from a prompt with Stable Diffusion 1, 2 or XL",
+  options: OPTIONS,
+  examples: [
+    { command: 'generate "a red cat" --model v1-5.safetensors', description: "One picture" },
+    {
+      command:
+        'generate "a red cat" -m v1-5 --sampler "DPM++ 2M Karras" --steps 20 --count 4 --seed 1',
+      description: "Four, with seeds 1 to 4",
+    },
+    {
+      command: 'generate "a hat" -m inpainting --image photo.png --mask mask.png',
+      description: "Paint into a picture",
+    },
+    { command: "generate --recipe picture.png", description: "The same picture again" },
+    {
+      command: 'generate "a cat" -m v1-5 --grid "steps=10,20;sampler=Euler,DDIM"',
+      description: "Four pictures side by side; pictures made before are taken again",
+    },
+  ],
+  run: async (given, context) => run(given, context),
+});
+
+async function run(given: Given, context: CommandContext): Promise<void> {
+  const { env, signal, say, result } = context;
+  const began = performance.now();
+  const recipe = await readRecipe(given.recipe);
+  const prompt = await readPrompt(given, recipe);
+  const model = await modelOf(given, recipe, env);
+  const cells = given.grid === undefined ? undefined : gridOf(given.grid, given.seed);
+  const pipeline = await loadPipeline(model, await pipelineOptionsOf(given, env, signal));
+  try {
+    await rememberModel(model, env);
+    for (const note of pipeline.notes) say(note);
+    const request = await requestOf(given, prompt, recipe);
+    if (given.dryRun) return dryRun(pipeline, model, request, context);
+    const target = targetOf(given, env, cells !== undefined);
+    const notes = new Set<string>();
+    const outcome =
+      cells === undefined
+        ? { images: await makeAll(pipeline, request, given, target, context, notes) }
+        : await makeGrid(pipeline, { model, given, prompt, cells, target, context, notes });
+    const seconds = (performance.now() - began) / 1000;
+    result({ model, ...outcome, seconds, notes: [...notes] } satisfies Outcome, human);
+  } finally {
+    await pipeline.close();
+  }
+}
+
+function human({ images, grid, notes }: Outcome): string {
+  const lines = images.map(({ file, seed, reused }) =>
+    [file, seed === undefined ? "" : `seed ${seed}`, reused ? "made before" : ""]
+      .filter(Boolean)
+      .join("  "),
+  );
+  return [...lines, ...(grid === undefined ? [] : [grid]), ...notes].join("\n");
+}
+
+/** Runs the task that the request is of. */
+function generate(pipeline: Pipeline, request: AnyRequest, signal: AbortSignal) {
+  if (request.mask !== undefined) return inpaint(pipeline, request as InpaintRequest, { signal });
+  if (request.image !== undefined)
+    return imageToImage(pipeline, request as ImageToImageRequest, { signal });
+  return textToImage(pipeline, request, { signal });
+}
+
+/** Everything is read and checked; nothing is computed or written. */
+function dryRun(
+  pipeline: Pipeline,
+  model: string,
+  request: AnyRequest,
+  { result }: CommandContext,
+): void {
+  const { image, mask, control, ...settings } = request;
+  const size = image && "width" in image ? { width: image.width, height: image.height } : {};
+  const resolved = {
+    model,
+    family: pipeline.family,
+    task: mask ? "inpaint" : image ? "image-to-image" : "text-to-image",
+    width: pipeline.defaultSize,
+    height: pipeline.defaultSize,
+    ...(JSON.parse(
+      JSON.stringify(settings, (_, value: unknown) =>
+        typeof value === "bigint" ? String(value) : value,
+      ),
+    ) as object),
+    ...size,
+    ...(control && { control: control.map(({ image: _image, ...use }) => use) }),
+  };
+  result(resolved, (value) =>
+    Object.entries(value)
+      .map(
+        ([name, own]) =>
+          `${name.padEnd(16)} ${typeof own === "object" ? JSON.stringify(own) : String(own)}`,
+      )
+      .join("\n"),
+  );
+}
+
+/** Where pictures go. */
+interface Target {
+  readonly folder: string;
+  /** The one file that was asked for. */
+  readonly file?: string;
+  readonly format: ImageFormat;
+}
+
+function targetOf(
+  { output, format, count = 1 }: Given,
+  env: CommandContext["env"],
+  isGrid: boolean,
+): Target {
+  if (output === undefined) return { folder: home(env).outputs, format };
+  if (extname(output) === "") return { folder: output, format };
+  if (count > 1 && !isGrid)
+    throw new NijimiError(
+      "option",
+      `--output ${output} is one file; give a folder for ${count} pictures.`,
+    );
+  return { folder: join(output, ".."), file: output, format };
+}
+
+/** All pictures of a request, batch by batch. */
+async function makeAll(
+  pipeline: Pipeline,
+  request: AnyRequest,
+  given: Given,
+  target: Target,
+  context: CommandContext,
+  notes: Set<string>,
+): Promise<Written[]> {
+  const { count = 1, batchSize } = given;
+  const first = (request.seed as number | bigint | undefined) ?? randomSeed();
+  const written: Written[] = [];
+  for (let from = 0; from < count; from += batchSize) {
+    const size = Math.min(batchSize, count - from);
+    const seed = BigInt(first) + BigInt(from);
+    const range = size > 1 ? `${from + 1}–${from + size}` : `${from + 1}`;
+    const label = count > size ? `Picture ${range} of ${count}` : "Sampling";
+    const batch = { ...request, count: size, seed, ...varied(request, from) };
+    const images = await makeBatch(pipeline, batch, label, given, context);
+    for (const image of images) {
+      image.notes.forEach((note) => notes.add(note));
+      const file = target.file ?? (await freeName(target, pipeline, image));
+      await save(file, image);
+      const { width, height } = image.image;
+      written.push({
+        file,
+        seed: image.seed === undefined ? undefined : String(image.seed),
+        width,
+        height,
+      });
+    }
+  }
+  return written;
+}
+
+function varied({ variation }: AnyRequest, from: number) {
+  return variation && { variation: { ...variation, seed: BigInt(variation.seed) + BigInt(from) } };
+}
+
+function randomSeed(): number {
+  return globalThis.crypto.getRandomValues(new Uint32Array(1))[0];
+}
+
+/** One run of the pipeline with a progress display. */
+async function makeBatch(
+  pipeline: Pipeline,
+  request: AnyRequest,
+  label: string,
+  { preview }: Pick<Given, "preview">,
+  { signal, progress }: CommandContext,
+): Promise<ImageReady[]> {
+  let display: ReturnType<CommandContext["progress"]> | undefined;
+  let previews: Promise<void> = Promise.resolve();
+  const onEvent = (event: GenerationEvent): void => {
+    if (event.type === "step-start") display ??= progress({ label, total: event.steps });
+    if (event.type === "step-end") display?.update(event.step + 1);
+    if (event.type === "step-preview" && preview !== undefined)
+      previews = previews.then(() => savePicture(preview, tileImages(event.images)));
+  };
+  const images = await allImages(generate(pipeline, request, signal), onEvent).finally(() =>
+    previews.catch(() => undefined),
+  );
+  await previews;
+  display?.end();
+  return images;
+}
+
+function save(file: string, { image, recipe }: ImageReady): Promise<void> {
+  return savePicture(file, image, recipeTexts({ ...recipe, software: `nijimi ${readVersion()}` }));
+}
+
+/** A name that is not taken: `00042-a-red-cat.png`, with the seed. */
+async function freeName(
+  { folder, format }: Target,
+  { name }: Pipeline,
+  { recipe, seed, index }: ImageReady,
+): Promise<string> {
+  const words = (recipe.prompt ?? name)
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}]+/gu, "-")
+    .replace(/^-|-$/g, "")
+    .slice(0, 40);
+  for (let attempt = 1; ; attempt++) {
+    const suffix = attempt === 1 ? "" : `-${attempt}`;
+    const file = join(
+      folder,
+      `${words || "picture"}-${seed ?? index}${suffix}.${format === "jpeg" ? "jpg" : format}`,
+    );
+    if (!(await isThere(file))) return file;
+  }
+}
+
+function isThere(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The cells of a grid, all with one seed unless the seed is an axis. */
+function gridOf(text: string, seed: string | undefined) {
+  const axes = parseGrid(text, GRID_OPTIONS);
+  return { axes, cells: gridCells(axes, GRID_OPTIONS), seed: seed ?? String(randomSeed()) };
+}
+
+/** Options of a request that do not change what is loaded. */
+const GRID_OPTIONS: Options = Object.fromEntries(
+  Object.entries(OPTIONS).filter(
+    ([name]) =>
+    [
+      "negativePrompt", "width", "height", "steps", "sampler", "schedule", "guidanceScale", "guidanceRescale", "eta",
+      "clipSkip", "grammar", "emphasis", "strength", "seed", "noise", "variationStrength", "variationSeed",
+      "controlScale", "controlStart", "controlEnd", "prompt",
+    ].includes(name), // prettier-ignore
+  ),
+);
+
+interface GridJob {
+  readonly model: string;
+  readonly given: Given;
+  readonly prompt: string;
+  readonly cells: ReturnType<typeof gridOf>;
+  readonly target: Target;
+  readonly context: CommandContext;
+  readonly notes: Set<string>;
+}
+
+/** One picture per cell, named by a hash of its settings, so that it is found again; then all of them as one. */
+async function makeGrid(pipeline: Pipeline, job: GridJob) {
+  const { model, given, prompt, cells, target, context, notes } = job;
+  const { axes, cells: all, seed } = cells;
+  const folder = join(target.folder, "grid-cells");
+  const written: Written[] = [];
+  const images: Image[] = [];
+  for (const [i, cell] of all.entries()) {
+    const own = { ...given, seed, ...cell, count: 1 } as Given;
+    const request = await requestOf(own, String(cell.prompt ?? prompt), undefined);
+    const file = join(folder, `${await cellKey(model, own, request)}.png`);
+    const reused = await isThere(file);
+    if (!reused) {
+      const label = `Picture ${i + 1} of ${all.length}`;
+      const [made] = await makeBatch(pipeline, request, label, given, context);
+      made.notes.forEach((note) => notes.add(note));
+      await save(file, made);
+    }
+    const image = await readImage(file);
+    images.push(image);
+    const { width, height } = image;
+    written.push({ file, seed: own.seed, width, height, ...(reused && { reused }) });
+  }
+  const file = target.file ?? join(target.folder, `grid-${Date.now()}.png`);
+  await savePicture(file, tileImages(images, { columns: axes[0].values.length, gap: 4 }));
+  return { images: written, grid: file };
+}
+
+/** Identity of a cell: its request, the files it begins with, and the model's size and time of change. */
+async function cellKey(model: string, given: Given, request: AnyRequest): Promise<string> {
+  const { image: _image, mask: _mask, control: _control, ...settings } = request;
+  const files = [
+    model,
+    given.vae,
+    given.image,
+    given.mask,
+    given.controlNet,
+    given.controlImage,
+    ...given.lora,
+    ...given.embedding,
+  ];
+  const states = await Promise.all(
+    files.map(async (file) =>
+      file === undefined
+        ? ""
+        : stat(file).then(
+            ({ size, mtimeMs }) => `${file}:${size}:${mtimeMs}`,
+            () => file,
+          ),
+    ),
+  );
+  const text = JSON.stringify([settings, states, readVersion()], (_, value: unknown) =>
+    typeof value === "bigint" ? String(value) : value,
+  );
+  return createHash("sha256").update(text).digest("hex").slice(0, 24);
+}

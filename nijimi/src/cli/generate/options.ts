@@ -1,0 +1,116 @@
+/** The options of `nijimi generate`, under the names that users of diffusers and the A1111 web UI know. */
+import { IMAGE_FORMATS } from "../../images/probe.ts";
+import { EMPHASIS_MODES } from "../../text/prompt/emphasis.ts";
+import { PROMPT_GRAMMARS } from "../../text/prompt/plan.ts";
+import type { Options } from "../options.ts";
+
+export const OPTIONS = {
+  prompt: {
+    type: "argument",
+    optional: true,
+    description: "What to draw; - reads it from standard input",
+  },
+  promptFile: { type: "string", hint: "file", description: "Read the prompt from a file" },
+  negativePrompt: { type: "string", alias: "n", description: "What to keep away from" },
+  model: {
+    type: "string",
+    alias: "m",
+    hint: "path",
+    description: "File, folder, URL, or a name in the models folder",
+  },
+  variant: { type: "string", description: "Weights of this variant in a folder, such as fp16" },
+  vae: { type: "string", hint: "path", description: "Another autoencoder" },
+  tokenizer: {
+    type: "string",
+    hint: "folder",
+    description: "Tokenizer of a single file with a vocabulary of its own",
+  },
+  lora: { type: "list", hint: "path:0.8", description: "LoRA with its strength" },
+  embedding: { type: "list", hint: "word=path", description: "Word of textual inversion" },
+  width: { type: "number", alias: "W", integer: true, min: 8, description: "Pixels across" },
+  height: { type: "number", alias: "H", integer: true, min: 8, description: "Pixels down" },
+  steps: { type: "number", alias: "s", integer: true, min: 1, description: "Sampling steps (25)" },
+  sampler: { type: "string", description: "Sampler by any of its names, such as DPM++ 2M Karras" },
+  schedule: { type: "string", description: "Spacing of the noise levels, such as karras" },
+  guidanceScale: {
+    type: "number",
+    alias: "g",
+    description: "How strongly the prompt guides (7.5; SDXL 5); 1 is not at all",
+  },
+  guidanceRescale: {
+    type: "number",
+    min: 0,
+    max: 1,
+    description: "Keep guided pictures from over-exposure",
+  },
+  eta: { type: "number", min: 0, description: "Noise that DDIM adds at every step" },
+  clipSkip: {
+    type: "number",
+    integer: true,
+    min: 1,
+    description: "Layer of the text encoder: 1 the last, 2 the one before",
+  },
+  grammar: {
+    type: "choice",
+    choices: PROMPT_GRAMMARS,
+    description: "How the prompt is read (a1111)",
+  },
+  emphasis: { type: "choice", choices: EMPHASIS_MODES, description: "What (word:1.3) does" },
+  seed: { type: "string", description: "Seed of the first picture; others count up" },
+  count: { type: "number", alias: "c", integer: true, min: 1, description: "Pictures (1)" },
+  batchSize: {
+    type: "number",
+    integer: true,
+    min: 1,
+    default: 1,
+    description: "Pictures made at the same time",
+  },
+  variationSeed: { type: "string", description: "Seed of a noise to mix in" },
+  variationStrength: { type: "number", min: 0, max: 1, description: "How much of it" },
+  noise: {
+    type: "choice",
+    choices: ["cpu", "nv"],
+    description: "Whose numbers a seed gives: torch on the CPU, or NVIDIA's GPUs",
+  },
+  image: { type: "string", alias: "i", hint: "file", description: "Begin with this picture" },
+  mask: {
+    type: "string",
+    hint: "file",
+    description: "Paint only where this picture is white (with --image)",
+  },
+  strength: {
+    type: "number",
+    min: 0,
+    max: 1,
+    description: "How much of the picture is made anew (0.8; with a mask 1)",
+  },
+  controlNet: { type: "string", hint: "path", description: "ControlNet" },
+  controlImage: { type: "string", hint: "file", description: "What the ControlNet looks at" },
+  controlScale: { type: "number", description: "How strongly it guides (1)" },
+  controlStart: { type: "number", min: 0, max: 1, description: "Share of the steps it begins at" },
+  controlEnd: { type: "number", min: 0, max: 1, description: "Share of the steps it ends at" },
+  guessMode: { type: "boolean", description: "Guide by the ControlNet's picture alone" },
+  grid: {
+    type: "string",
+    hint: "axes",
+    description: 'Every combination, as one picture too: "steps=10,20;sampler=Euler,DDIM"',
+  },
+  recipe: {
+    type: "string",
+    alias: "r",
+    hint: "file",
+    description: "Make the picture in this file again; other options change it",
+  },
+  output: {
+    type: "string",
+    alias: "o",
+    hint: "path",
+    description: "File, or folder for several pictures",
+  },
+  format: { type: "choice", choices: IMAGE_FORMATS, default: "png", description: "Of the files" },
+  preview: { type: "string", hint: "file", description: "Write a preview here after every step" },
+  previewDecoder: { type: "string", hint: "path", description: "TAESD for better previews" },
+  device: { type: "string", description: "Device; see `nijimi devices`" },
+  threads: { type: "number", integer: true, min: 1, description: "Threads of the networks" },
+  dryRun: { type: "boolean", description: "Check everything, make nothing, print the settings" },
+} as const satisfies Options;

@@ -1,0 +1,132 @@
+/** The recipe of a picture that a pipeline makes, and the request that a recipe stands for. */
+import type { JsonObject } from "../checkpoints/json.ts";
+import { createRecipe, type Recipe } from "../images/metadata/recipe.ts";
+import { NijimiError } from "../errors.ts";
+import type { Pipeline } from "./pipeline.ts";
+import type { GenerationRequest, TextToImageRequest } from "./request.ts";
+import type { SamplingPlan } from "./sampling/plan.ts";
+
+type Seed = number | bigint;
+
+/** What a job knows that its request leaves open. */
+export interface RecipeFacts {
+  readonly task: string;
+  readonly width: number;
+  readonly height: number;
+  readonly steps: number;
+  readonly guidanceScale: number;
+  readonly plan: Pick<SamplingPlan, "sampler">;
+  readonly prompt: string;
+  readonly negativePrompt?: string;
+  readonly strength: number;
+  readonly seed?: Seed;
+  readonly index: number;
+  readonly batch: number;
+}
+
+/** The recipe of image `index`. */
+export function recipeOf(
+  { name, family }: Pick<Pipeline, "name" | "family">,
+  request: GenerationRequest,
+  facts: RecipeFacts,
+): Recipe {
+  const { task, width, height, steps, guidanceScale, plan, prompt, negativePrompt } = facts;
+  const { strength, seed, index, batch } = facts;
+  const { variation, loras } = request;
+  return createRecipe({
+    task,
+    prompt,
+    ...(negativePrompt !== undefined && { negativePrompt }),
+    grammar: request.grammar ?? "a1111",
+    ...(seed !== undefined && { seed: jsonSeed(seed) }),
+    ...(variation && {
+      variation: {
+        seed: jsonSeed(BigInt(variation.seed) + BigInt(index)),
+        strength: variation.strength,
+      },
+    }),
+    noise: request.seedSource === "nv" ? "philox" : "cpu",
+    width,
+    height,
+    steps,
+    sampler: request.sampler ?? plan.sampler,
+    ...given(request, ["schedule", "eta", "guidanceRescale", "clipSkip"]),
+    guidanceScale,
+    ...(strength < 1 && { strength }),
+    ...(request.scheduler && { extra: { scheduler: request.scheduler as never } }),
+    model: { name: lastPart(name), family },
+    ...(loras &&
+      loras.length > 0 && {
+        loras: loras.map(({ name: lora, scale = 1, textScale = scale }) => ({
+          name: lora,
+          weight: scale,
+          textWeight: textScale,
+        })),
+      }),
+    batch: { index, size: batch },
+  });
+}
+
+function given<K extends keyof GenerationRequest>(
+  request: GenerationRequest,
+  names: readonly K[],
+): Pick<GenerationRequest, K> {
+  return Object.fromEntries(
+    names.flatMap((name) => (request[name] === undefined ? [] : [[name, request[name]]])),
+  ) as Pick<GenerationRequest, K>;
+}
+
+/** JSON has no whole numbers beyond 2^53; those are digits. */
+function jsonSeed(seed: Seed): number | string {
+  return seed >= 0 && seed <= Number.MAX_SAFE_INTEGER
+    ? Number(seed)
+    : String(BigInt.asUintN(64, BigInt(seed)));
+}
+
+function lastPart(path: string): string {
+  return (
+    path
+      .replace(/[\\/]+$/, "")
+      .split(/[\\/]/)
+      .at(-1) ?? path
+  );
+}
+
+/**
+ * The request that makes the picture of a recipe again.
+ *
+ * @throws NijimiError `option` when the recipe lacks what a picture depends on
+ */
+export function requestOfRecipe(
+  recipe: Recipe,
+): TextToImageRequest & { readonly strength?: number } {
+  const { prompt, seed, noise, variation, loras, extra } = recipe;
+  if (prompt === undefined || seed === undefined)
+    throw new NijimiError(
+      "option",
+      "The recipe has no prompt or no seed, so the picture cannot be made again.",
+    );
+  const read = (value: number | string): Seed =>
+    typeof value === "string" ? BigInt(value) : value;
+  const plain = [
+    "negativePrompt", "grammar", "width", "height", "steps", "sampler", "schedule", "eta", "guidanceScale",
+    "guidanceRescale", "clipSkip", "strength",
+  ] as const; // prettier-ignore
+  return {
+    prompt,
+    seed: read(seed),
+    ...Object.fromEntries(
+      plain.flatMap((name) => (recipe[name] === undefined ? [] : [[name, recipe[name]]])),
+    ),
+    ...(extra?.scheduler !== undefined && { scheduler: extra.scheduler as JsonObject }),
+    ...(noise === "philox" && { seedSource: "nv" as const }),
+    ...(variation && { variation: { seed: read(variation.seed), strength: variation.strength } }),
+    ...(loras && {
+      loras: loras.map(({ name, weight, textWeight }) => ({
+        name,
+        scale: weight,
+        textScale: textWeight,
+      })),
+    }),
+  };
+}
