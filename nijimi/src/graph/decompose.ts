@@ -1,5 +1,22 @@
 /** Composite primitives written with simpler ones, shared by gradients, simplification and portable export. */
-import { add, apply, matmul, mul, reshape, softmax, swapAxes } from "./ops.ts";
+import { multiplyDims } from "./dim.ts";
+import {
+  add,
+  cast,
+  channelAffine,
+  dimension,
+  div,
+  expand,
+  matmul,
+  mean,
+  mul,
+  reshape,
+  softmax,
+  sqrt,
+  sub,
+  sumSquares,
+  swapAxes,
+} from "./ops.ts";
 import type { Sym } from "./primitives.ts";
 
 /** softmax(scale·q·kᵀ + mask): [B, H, N, M]. */
@@ -16,14 +33,42 @@ export function decomposeAttention({
   return matmul(attentionProbabilities(q, k, mask, scale), v);
 }
 
-/** x̂·scale + bias: what the primitive `groupNorm` means, given x̂. */
-export function affineGroups(normalised: Sym, scale: Sym, bias: Sym): Sym {
-  const perChannel = (values: Sym): Sym =>
-    reshape(values, [1, -1, ...normalised.shape.slice(2).map(() => 1)]);
-  return add(mul(normalised, perChannel(scale)), perChannel(bias));
+/** What a group norm computes from its input before its scale and bias come in. */
+export interface GroupStatistics {
+  /** x − μ, of x's shape. */
+  readonly centred: Sym;
+  /** 1/√(σ² + eps) of each group: [N, G, 1]. */
+  readonly inverse: Sym;
+  /** Elements of a group. */
+  readonly size: Sym;
 }
 
-/** The normalised input of a group norm. */
-export function normalisedGroups({ inputs: [x], attributes }: Sym<"groupNorm">): Sym {
-  return apply("normalizeGroups", [x], attributes);
+/** The statistics of a group norm, in two passes as the variance is exact then. */
+export function groupStatistics({
+  inputs: [x],
+  attributes: { groups, eps },
+}: Sym<"groupNorm">): GroupStatistics {
+  const [n, c, ...space] = x.shape;
+  const length = multiplyDims((c as number) / groups, ...space);
+  const size = cast(dimension(length), x.dtype);
+  const grouped = reshape(x, [n, groups, length]);
+  const centred = sub(grouped, mean(grouped, { axes: [2], keepDims: true }));
+  const variance = div(sumSquares(centred, { axes: [2], keepDims: true }), size);
+  return { centred: reshape(centred, x.shape), inverse: div(1, sqrt(add(variance, eps))), size };
+}
+
+/** centred·inverse·scale + bias: what the primitive `groupNorm` means, given its statistics. */
+export function affineGroups(
+  { centred, inverse }: Pick<GroupStatistics, "centred" | "inverse">,
+  scale: Sym,
+  bias: Sym,
+): Sym {
+  const [n, c] = centred.shape;
+  return channelAffine(centred, mul(perChannel(inverse, c as number), scale), expand(bias, [n, c]));
+}
+
+/** Values of groups [N, G, 1] for each of their channels: [N, C]. */
+export function perChannel(values: Sym, channels: number): Sym {
+  const [n, groups] = values.shape;
+  return reshape(expand(values, [n, groups, channels / (groups as number)]), [n, channels]);
 }

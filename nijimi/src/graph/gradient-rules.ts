@@ -5,7 +5,7 @@
  * `undefined` means that no gradient flows (integers, booleans, comparisons, piecewise constants).
  */
 import { float32 } from "../tensor/tensor.ts";
-import { attentionProbabilities } from "./decompose.ts";
+import { attentionProbabilities, groupStatistics, perChannel } from "./decompose.ts";
 import {
   addDims,
   type Dim,
@@ -19,6 +19,7 @@ import {
   add,
   apply,
   cast,
+  channelAffine,
   constant,
   cos,
   div,
@@ -147,32 +148,10 @@ function unslice(g: Sym, axis: number, start: Dim, size: Dim, step: number): Sym
   return pad(spread, before, behind);
 }
 
-/**
- * 1/σ of each group [N, G, 1] and the group's size, from the input and its normalised form.
- *
- * t = mean(x̂·x) = var/√(var + eps) gives √(var + eps) = (t + √(t² + 4·eps))/2: one pass, and without the
- * cancellation of mean(x²) − mean(x)².
- */
-function groupScale(
-  x: Sym,
-  normalised: Sym,
-  groups: number,
-  eps: number,
-): { readonly inverse: Sym; readonly size: Sym } {
+/** Sum over space for each sample and channel: [N, C, …] → [N, C]. */
+function channelSum(x: Sym): Sym {
   const [n, c, ...space] = x.shape;
-  const length = multiplyDims((c as number) / groups, ...space);
-  const size = cast(dimension(length), x.dtype);
-  const rows = reshape(normalised, [n, groups, 1, length]);
-  const columns = reshape(x, [n, groups, length, 1]);
-  const t = div(reshape(matmul(rows, columns), [n, groups, 1]), size);
-  return { inverse: div(2, add(t, sqrt(add(square(t), 4 * eps)))), size };
-}
-
-/** Sum over space of a·b for each sample and channel, as a matrix product: [N, C, …] → [N, C]. */
-function channelDot(a: Sym, b: Sym): Sym {
-  const [n, c, ...space] = a.shape;
-  const size = sizeOfShape(space);
-  return reshape(matmul(reshape(a, [n, c, 1, size]), reshape(b, [n, c, size, 1])), [n, c]);
+  return sum(reshape(x, [n, c, sizeOfShape(space)]), { axes: [2] });
 }
 
 /** Gradient rule of every primitive. */
@@ -259,6 +238,9 @@ export const GRADIENT_RULES = {
   ],
 
   sum: (g, { inputs: [x], attributes: { axes } }) => [rebroadcast(g, x, axes)],
+  sumSquares: (g, { inputs: [x], attributes: { axes } }) => [
+    mul(x, mul(keepReduced(g, x, axes), 2)),
+  ],
   mean: (g, { inputs: [x], attributes: { axes } }) => [
     rebroadcast(div(g, count(x, axes)), x, axes),
   ],
@@ -349,41 +331,32 @@ export const GRADIENT_RULES = {
       sum(g, { axes: leading }),
     ];
   },
-  groupNorm: (g, { inputs: [x, scale], attributes: { groups, eps } }) => {
-    const [n, c, ...space] = x.shape;
-    const perGroup = (c as number) / groups;
-    const normalised = apply("normalizeGroups", [x], { groups, eps });
-    const s1 = sum(g, { axes: space.map((_, i) => i + 2) }); // Σ g over space, [N, C]
-    const s2 = channelDot(g, normalised); // Σ g·x̂ over space, [N, C]
-    const { inverse, size } = groupScale(x, normalised, groups, eps);
+  groupNorm: (g, node) => {
+    const { inputs: [x, scale], attributes: { groups } } = node; // prettier-ignore
+    const [n, c] = x.shape as [Dim, number];
+    const { centred, inverse, size } = groupStatistics(node);
+    const factor = perChannel(inverse, c); // [N, C]
+    const s1 = channelSum(g); // Σ g over space
+    const s2 = mul(channelSum(mul(g, centred)), factor); // Σ g·x̂ over space
     const groupMean = (values: Sym): Sym =>
       div(
-        sum(reshape(mul(values, scale), [n, groups, perGroup]), { axes: [2], keepDims: true }),
+        sum(reshape(mul(values, scale), [n, groups, c / groups]), { axes: [2], keepDims: true }),
         size,
       );
-    // dx = (ĝ − mean ĝ − x̂·mean(ĝ·x̂))/σ with ĝ = g·scale: three coefficients per channel.
-    const perChannel = (values: Sym): Sym =>
-      reshape(expand(values, [n, groups, perGroup]), [n, c, ...space.map(() => 1)]);
-    const gain = mul(perChannel(inverse), reshape(scale, [1, c, ...space.map(() => 1)]));
-    const slope = perChannel(mul(groupMean(s2), inverse));
-    const offset = perChannel(mul(groupMean(s1), inverse));
+    // dx = (ĝ − mean ĝ − x̂·mean(ĝ·x̂))/σ with ĝ = g·scale and x̂ = centred/σ.
+    const slope = perChannel(mul(groupMean(s2), neg(square(inverse))), c);
+    const offset = perChannel(mul(groupMean(s1), neg(inverse)), c);
     return [
-      sub(sub(mul(g, gain), mul(normalised, slope)), offset),
+      channelAffine(g, mul(factor, scale), channelAffine(centred, slope, offset)),
       sum(s2, { axes: [0] }),
       sum(s1, { axes: [0] }),
     ];
   },
-  normalizeGroups: (g, y) => {
-    const { inputs: [x], attributes: { groups, eps } } = y; // prettier-ignore
-    const [n, c, ...space] = x.shape;
-    const grouped = (values: Sym): Sym =>
-      reshape(values, [n, groups, multiplyDims((c as number) / groups, ...space)]);
-    const { inverse } = groupScale(x, y, groups, eps);
-    const [own, out] = [grouped(g), grouped(y)];
-    const average = mean(own, { axes: [2], keepDims: true });
-    const along = mean(mul(own, out), { axes: [2], keepDims: true });
-    return [reshape(mul(inverse, sub(sub(own, average), mul(out, along))), x.shape)];
-  },
+  channelAffine: (g, { inputs: [x, scale, bias] }) => [
+    mul(g, reshape(scale, [...scale.shape, ...x.shape.slice(2).map(() => 1)])),
+    channelSum(mul(g, x)),
+    bias.shape.length === 2 ? channelSum(g) : g,
+  ],
   attention: (g, node) => {
     const [q, k, v, mask] = node.inputs;
     const { scale } = node.attributes;

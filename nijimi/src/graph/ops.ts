@@ -183,6 +183,9 @@ function reduceAttributes(name: string, x: Sym, { axes, keepDims = false }: Redu
 
 export const sum = (x: Sym, options: ReduceOptions = {}): Sym =>
   apply("sum", [x], reduceAttributes("sum", x, options));
+/** Sum of x². */
+export const sumSquares = (x: Sym, options: ReduceOptions = {}): Sym =>
+  apply("sumSquares", [x], reduceAttributes("sumSquares", x, options));
 export const mean = (x: Sym, options: ReduceOptions = {}): Sym =>
   apply("mean", [x], reduceAttributes("mean", x, options));
 export const reduceMax = (x: Sym, options: ReduceOptions = {}): Sym =>
@@ -444,6 +447,10 @@ export function groupNorm(
   const channels = [x.shape[1] as number];
   return apply("groupNorm", [x, scale ?? ones(channels), bias ?? zero(channels)], { groups, eps });
 }
+
+/** x·scale + bias for each sample and channel: x [N, C, …], scale [N, C], bias [N, C] or of x's shape. */
+export const channelAffine = (x: Sym, scale: Sym, bias: Sym): Sym =>
+  apply("channelAffine", [x, scale, bias], {});
 
 /** x / √(mean(x²) + eps) · scale over the last axis (T5's layer norm). */
 export function rmsNorm(x: Sym, scale?: Sym, { eps = 1e-6 }: { readonly eps?: number } = {}): Sym {

@@ -77,6 +77,7 @@ export interface PrimitiveAttributes {
   where: None; // condition, a, b
   // reductions
   sum: Reduction;
+  sumSquares: Reduction;
   mean: Reduction;
   reduceMax: Reduction;
   argMax: { readonly axis: number }; // → int64, axis dropped, first of equals
@@ -104,7 +105,7 @@ export interface PrimitiveAttributes {
   logSoftmax: { readonly axis: number };
   layerNorm: { readonly axes: number; readonly eps: number }; // over the last `axes` axes: x, scale, bias
   groupNorm: { readonly groups: number; readonly eps: number }; // x [N, C, ...], scale [C], bias [C]
-  normalizeGroups: { readonly groups: number; readonly eps: number }; // the same without scale and bias
+  channelAffine: None; // x [N, C, ...], scale [N, C], bias [N, C] or as x → x·scale + bias
   attention: { readonly scale: number }; // q [B, H, N, D], k [B, H, M, D], v [B, H, M, E] (, additive mask) → [B, H, N, E]
   resize: {
     readonly mode: "nearest" | "linear" | "cubic";

@@ -212,6 +212,7 @@ export const SHAPE_RULES = {
   },
 
   sum: reduction("sum"),
+  sumSquares: reduction("sumSquares"),
   mean: reduction("mean"),
   reduceMax: reduction("reduceMax"),
   argMax: ([x], { axis }) => {
@@ -416,12 +417,20 @@ export const SHAPE_RULES = {
       );
     return { shape: x.shape, dtype: x.dtype };
   },
-  normalizeGroups: (inputs, { groups }) => {
-    requireFloat("normalizeGroups", inputs);
-    const channels = inputs[0].shape[1];
-    if (typeof channels !== "number" || channels % groups !== 0)
-      throw refuse("normalizeGroups", inputs, `[N, C, …] with C a multiple of ${groups}`);
-    return { shape: inputs[0].shape, dtype: inputs[0].dtype };
+  channelAffine: (inputs) => {
+    requireFloat("channelAffine", inputs);
+    const [x, scale, bias] = inputs;
+    const perChannel = x.shape.slice(0, 2);
+    if (
+      !sameShape(scale.shape, perChannel) ||
+      !(sameShape(bias.shape, perChannel) || sameShape(bias.shape, x.shape))
+    )
+      throw refuse(
+        "channelAffine",
+        inputs,
+        "x [N, C, …], scale [N, C] and bias [N, C] or of x's shape",
+      );
+    return { shape: x.shape, dtype: x.dtype };
   },
   attention: (inputs) => {
     requireFloat("attention", inputs);

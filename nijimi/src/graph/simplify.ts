@@ -4,7 +4,7 @@
  * norm whose inner value is computed anyway (for its gradient) reuses it.
  */
 import type { Tensor } from "../tensor/tensor.ts";
-import { affineGroups, attentionProbabilities, normalisedGroups } from "./decompose.ts";
+import { affineGroups, attentionProbabilities, groupStatistics } from "./decompose.ts";
 import { dimKey, sameShape, showShape } from "./dim.ts";
 import { fold } from "./fold.ts";
 import { constant, matmul, mul } from "./ops.ts";
@@ -189,21 +189,45 @@ function keeps(operand: Sym, result: Sym): boolean {
   return showShape(operand.shape) === showShape(result.shape);
 }
 
-/** Writes an attention or group norm whose inner value is in the graph anyway (its gradient needs it) with that value. */
-function shareInner(outputs: Graph["outputs"], table: Interner): Graph["outputs"] {
-  const inner = (sym: Sym): Sym | undefined => {
-    if (isPrimitive(sym, "attention")) {
-      const [q, k, , mask] = sym.inputs;
-      return table.find(attentionProbabilities(q, k, mask, sym.attributes.scale));
+/** A composite value written with inner values that are in the graph anyway. */
+interface Shared {
+  readonly inner: readonly Sym[];
+  readonly rewrite: (inner: readonly Sym[], inputs: readonly Sym[]) => Sym;
+}
+
+/** How to write an attention or group norm whose inner values the graph computes (its gradient needs them). */
+function sharedForm(sym: Sym, table: Interner): Shared | undefined {
+  if (isPrimitive(sym, "attention")) {
+    const [q, k, , mask] = sym.inputs;
+    const probabilities = table.find(attentionProbabilities(q, k, mask, sym.attributes.scale));
+    return (
+      probabilities && {
+        inner: [probabilities],
+        rewrite: ([shared], [, , v]) => matmul(shared, v),
+      }
+    );
+  }
+  if (!isPrimitive(sym, "groupNorm")) return undefined;
+  const statistics = groupStatistics(sym);
+  const [centred, inverse] = [table.find(statistics.centred), table.find(statistics.inverse)];
+  return (
+    centred &&
+    inverse && {
+      inner: [centred, inverse],
+      rewrite: ([x, factor], [, scale, bias]) =>
+        affineGroups({ centred: x, inverse: factor }, scale, bias),
     }
-    return isPrimitive(sym, "groupNorm") ? table.find(normalisedGroups(sym)) : undefined;
-  };
-  const found = new Map<Sym, Sym>();
+  );
+}
+
+/** Writes attentions and group norms in their {@link sharedForm} where there is one. */
+function shareInner(outputs: Graph["outputs"], table: Interner): Graph["outputs"] {
+  const found = new Map<Sym, Shared>();
   const dependencies = (sym: Sym): readonly Sym[] => {
-    const value = inner(sym);
-    if (value === undefined) return sym.inputs;
-    found.set(sym, value);
-    return [...sym.inputs, value];
+    const shared = sharedForm(sym, table);
+    if (shared === undefined) return sym.inputs;
+    found.set(sym, shared);
+    return [...sym.inputs, ...shared.inner];
   };
   const replaced = new Map<Sym, Sym>();
   const now = (sym: Sym): Sym => replaced.get(sym) as Sym;
@@ -211,20 +235,11 @@ function shareInner(outputs: Graph["outputs"], table: Interner): Graph["outputs"
     outputs.map(({ value }) => value),
     dependencies,
   )) {
-    const value = found.get(sym);
+    const shared = found.get(sym);
     const inputs = sym.inputs.map(now);
-    if (value === undefined)
-      replaced.set(
-        sym,
-        inputs.every((input, i) => input === sym.inputs[i]) ? sym : { ...sym, inputs },
-      );
-    else
-      replaced.set(
-        sym,
-        isPrimitive(sym, "attention")
-          ? matmul(now(value), inputs[2])
-          : affineGroups(now(value), inputs[1], inputs[2]),
-      );
+    if (shared !== undefined) replaced.set(sym, shared.rewrite(shared.inner.map(now), inputs));
+    else if (inputs.every((input, i) => input === sym.inputs[i])) replaced.set(sym, sym);
+    else replaced.set(sym, { ...sym, inputs });
   }
   return outputs.map(({ name, value }) => ({ name, value: now(value) }));
 }

@@ -25,12 +25,15 @@ export interface EmitOptions {
   readonly portable?: boolean;
   /** Device that the graph is for, where its kernels need care: `"webgpu"`. */
   readonly device?: string;
+  /** Channels in a block of the runtime's blocked convolution; none where it has no such kernel. */
+  readonly blockedChannels?: number;
 }
 
 /** Collects the nodes and initializers of one graph. */
 export class Emitter {
   readonly portable: boolean;
   readonly device: string | undefined;
+  readonly blockedChannels: number | undefined;
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxInitializer[] = [];
   readonly domains = new Set<string>();
@@ -43,9 +46,15 @@ export class Emitter {
   >();
   #next = 0;
 
-  constructor({ portable = false, device }: EmitOptions = {}) {
+  constructor({ portable = false, device, blockedChannels }: EmitOptions = {}) {
     this.portable = portable;
     this.device = device;
+    this.blockedChannels = blockedChannels;
+  }
+
+  /** True on ONNX Runtime's CPU kernels, for which some lowerings were measured. */
+  get onMlas(): boolean {
+    return this.device === undefined || this.device === "cpu" || this.device === "wasm";
   }
 
   /** The value name of an emitted symbol. */

@@ -1,6 +1,7 @@
 /**
  * `compile`: a plain function over symbolic tensors becomes an async function over host tensors.
  */
+import { loadEngine } from "#runtime";
 import { NijimiError } from "../errors.ts";
 import { evaluateDim, showShape, termsOf } from "../graph/dim.ts";
 import type { Sym } from "../graph/primitives.ts";
@@ -51,7 +52,8 @@ export async function compile<Specs, Out>(
 ): Promise<Compiled<MapTree<Specs, Tensor>, MapTree<Out, Tensor>>> {
   const { graph: traced, structure } = trace(fn, inputs);
   const graph = simplify(traced);
-  const model = emit(graph, options.parameters, { device: options.device });
+  const { device } = options;
+  const model = emit(graph, options.parameters, { device, blockedChannels: await blocks(device) });
   const session = await createSession(model, options);
   const run = async (given: MapTree<Specs, Tensor>): Promise<MapTree<Out, Tensor>> => {
     const feeds = checkInputs(graph, flatten(given as Tree<Tensor>));
@@ -63,6 +65,13 @@ export async function compile<Specs, Out>(
     ) as MapTree<Out, Tensor>;
   };
   return Object.assign(run, { graph, dispose: () => session.dispose() });
+}
+
+/** Channels in a block of the engine's blocked convolution, on devices that have it. */
+async function blocks(device: SessionOptions["device"]): Promise<number | undefined> {
+  if (device !== undefined && device !== "cpu") return undefined;
+  const engine = await loadEngine();
+  return engine.devices[0] === "cpu" ? engine.blockedChannels?.() : undefined;
 }
 
 function isTensor(value: unknown): value is Tensor {

@@ -40,6 +40,8 @@ export interface Engine {
   readonly Tensor: typeof ort.Tensor;
   /** Devices that can be asked for, the default first. */
   readonly devices: readonly Device[];
+  /** Channels in a block of the engine's blocked convolution on the CPU; absent where there is none. */
+  readonly blockedChannels?: () => Promise<number | undefined>;
   load(model: SerialisedModel, settings: SessionSettings): Promise<ort.InferenceSession>;
   /** A session in a thread of its own; absent where the platform has none. */
   readonly startWorker?: (model: SerialisedModel, settings: SessionSettings) => Promise<Session>;

@@ -64,6 +64,7 @@ const CASES = {
   min: binary((a, b) => ops.minimum(a, ops.add(b, 3))),
   where: binary((a, b) => ops.where(ops.less(a, -9), a, b)),
   sum: unary((x) => ops.sum(x, { axes: [0] })),
+  sumSquares: unary((x) => ops.sumSquares(x, { axes: [1] })),
   mean: unary((x) => ops.mean(x, { axes: [-1], keepDims: true })),
   reduceMax: unary((x) => ops.reduceMax(ops.mul(x, 3), { axes: [1] })),
   cumSum: unary((x) => ops.cumSum(x, 1)),
@@ -134,9 +135,15 @@ const CASES = {
     inputs: [[2, 4, 3], [4], [4]],
     fn: (x, scale, bias) => ops.groupNorm(x, 2, scale, bias),
   },
-  normalizeGroups: {
-    inputs: [[2, 4, 3]],
-    fn: (x) => apply("normalizeGroups", [x], { groups: 2, eps: 1e-5 }),
+  channelAffine: {
+    inputs: [
+      [2, 4, 8, 8],
+      [2, 4],
+      [2, 4],
+      [2, 4, 8, 8],
+    ],
+    fn: (x, scale, bias, addend) =>
+      ops.add(ops.channelAffine(x, scale, bias), ops.channelAffine(x, bias, addend)),
   },
   attention: {
     inputs: [

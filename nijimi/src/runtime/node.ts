@@ -2,6 +2,7 @@
  * ONNX Runtime in Node: the native engine where the optional package onnxruntime-node is installed,
  * onnxruntime-web's WASM otherwise.
  */
+import { findBlockedChannels } from "./blocked-channels.ts";
 import type { Engine } from "./engine.ts";
 import { engineOptions } from "./engine.ts";
 import { loadThroughCache } from "./node-cache.ts";
@@ -9,6 +10,7 @@ import { startWorkerSession } from "./node-worker-session.ts";
 import { loadWebEngine } from "./web.ts";
 
 let loaded: Promise<Engine> | undefined;
+let blocked: Promise<number | undefined> | undefined;
 
 /** The engine of this process; loaded when first asked for. */
 export function loadEngine(): Promise<Engine> {
@@ -36,6 +38,12 @@ async function loadNative(): Promise<Engine> {
     name: "onnxruntime-node",
     Tensor: ort.Tensor,
     devices,
+    blockedChannels: () =>
+      (blocked ??= findBlockedChannels(
+        (model) =>
+          ort.InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 4 }),
+        ({ data, shape }) => new ort.Tensor("float32", data as Float32Array, shape),
+      )),
     load(model, settings) {
       const options = engineOptions(model, settings, settings.device);
       const { cacheFolder } = settings;

@@ -2,8 +2,16 @@
  * Emission of convolutions and their gradients. Which lowering is fastest on ONNX Runtime's CPU provider was
  * measured; see docs/decisions/training-lowerings.md.
  */
-import { addDims, type Dim, multiplyDims, sizeOfShape } from "../../graph/dim.ts";
-import type { ConvGeometry } from "../../graph/primitives.ts";
+import {
+  addDims,
+  type Dim,
+  isStatic,
+  multiplyDims,
+  type Shape,
+  sizeOfShape,
+} from "../../graph/dim.ts";
+import type { ConvGeometry, PrimitiveAttributes, Sym } from "../../graph/primitives.ts";
+import { sizeOf } from "../../tensor/tensor.ts";
 import type { Emitter } from "../emitter.ts";
 import type { OnnxAttribute } from "../model.ts";
 import type { EmitRule } from "./rule.ts";
@@ -26,20 +34,91 @@ function geometryAttributes(
 /** A stride-1 transposed convolution as a convolution with the kernel turned around and its channels swapped. */
 function asConvolution(
   emit: Emitter,
-  { pads, dilations }: ConvGeometry,
+  { attributes: { pads, dilations }, inputs: [source, weights], shape }: Sym<"convTranspose">,
   kernel: readonly [number, number],
-  channels: Dim,
   x: string,
   weight: string,
 ): string {
-  const swapped = emit.node("Transpose", [weight], { perm: { ints: [1, 0, 2, 3] } });
   const span = [dilations[0] * (kernel[0] - 1), dilations[1] * (kernel[1] - 1)];
-  const turned = turnAround(emit, swapped, kernel);
-  return emit.node("Conv", padChannels(emit, channels, 1, kernel, x, turned), {
+  const around = [span[0] - pads[0], span[1] - pads[1], span[0] - pads[2], span[1] - pads[3]];
+  const attributes = {
     kernel_shape: { ints: kernel },
-    pads: { ints: [span[0] - pads[0], span[1] - pads[1], span[0] - pads[2], span[1] - pads[3]] },
+    pads: { ints: around },
     dilations: { ints: dilations },
-  });
+  };
+  if (fitsBlocks(emit, source, weights, shape, 1)) {
+    const [c, o] = weights.shape as readonly number[];
+    const blocks = blockTurnedWeight(emit, [c, o, ...kernel], weight);
+    return blockedConvolution(emit, o, attributes, [x, blocks]);
+  }
+  const swapped = emit.node("Transpose", [weight], { perm: { ints: [1, 0, 2, 3] } });
+  const turned = turnAround(emit, swapped, kernel);
+  return emit.node("Conv", padChannels(emit, source.shape[1], 1, kernel, x, turned), attributes);
+}
+
+/** The domain of ONNX Runtime's convolution on blocks of channels; its optimiser uses it for constant weights only. */
+const BLOCKED = "com.microsoft.nchwc";
+/** With fewer output positions than this in a batch, blocking the weights costs more than it gains. */
+const FEWEST_BLOCKED = 2048;
+
+/** True when the blocked convolution exists, fits, and is faster: for large images, with weights that a graph computes. */
+function fitsBlocks(emit: Emitter, x: Sym, weight: Sym, output: Shape, groups: number): boolean {
+  const block = emit.blockedChannels;
+  if (block === undefined || groups !== 1) return false;
+  if (weight.primitive === "parameter" || weight.primitive === "constant") return false;
+  const [o, c] = weight.shape as readonly number[];
+  return (
+    o % block === 0 &&
+    c % block === 0 &&
+    isStatic(x.shape) &&
+    isStatic(output) &&
+    output[0] * output[2] * output[3] >= FEWEST_BLOCKED
+  );
+}
+
+/** A convolution of [x, blocked weight, bias?] through blocks of channels. */
+function blockedConvolution(
+  emit: Emitter,
+  channels: number,
+  attributes: Record<string, OnnxAttribute>,
+  [x, ...weights]: readonly string[],
+): string {
+  const blocked = emit.node("ReorderInput", [x], {}, BLOCKED);
+  const all = { group: { i: 1 }, ...attributes };
+  const y = emit.node("Conv", [blocked, ...weights], all, BLOCKED);
+  return emit.node("ReorderOutput", [y], { channels: { i: channels } }, BLOCKED);
+}
+
+/** [O, C, kh, kw] as [O/b, C/b, kh, kw, b (in), b (out)], in two moves that the runtime has fast kernels for. */
+function blockWeight(emit: Emitter, shape: readonly number[], weight: string): string {
+  const [o, c, ...kernel] = shape;
+  const b = emit.blockedChannels as number;
+  const taps = sizeOf(kernel);
+  const rows = emit.node("Reshape", [weight, emit.ints([o / b, b, c * taps])]);
+  const inner = emit.node("Transpose", [rows], { perm: { ints: [0, 2, 1] } });
+  const split = emit.node("Reshape", [inner, emit.ints([o / b, c / b, b, taps, b])]);
+  const blocks = emit.node("Transpose", [split], { perm: { ints: [0, 1, 3, 2, 4] } });
+  return emit.node("Reshape", [blocks, emit.ints(shape)]);
+}
+
+/** The same of [C, O, kh, kw] with channels swapped and kernel turned around. */
+function blockTurnedWeight(emit: Emitter, shape: readonly number[], weight: string): string {
+  const [c, o, ...kernel] = shape;
+  const b = emit.blockedChannels as number;
+  const taps = sizeOf(kernel);
+  const rows = emit.node("Reshape", [weight, emit.ints([c, o / b, b, taps])]);
+  const inner = emit.node("Transpose", [rows], { perm: { ints: [0, 1, 3, 2] } });
+  const split = emit.node("Reshape", [inner, emit.ints([c / b, b, o / b, taps, b])]);
+  const blocks = emit.node("Transpose", [split], { perm: { ints: [2, 0, 3, 1, 4] } });
+  const list = emit.node("Reshape", [blocks, emit.ints([(o / b) * (c / b), taps, b * b])]);
+  const turned = emit.node("Slice", [
+    list,
+    emit.ints([taps - 1]),
+    emit.ints([-(2 ** 31)]),
+    emit.ints([1]),
+    emit.ints([-1]),
+  ]);
+  return emit.node("Reshape", [turned, emit.ints([o, c, ...kernel])]);
 }
 
 /**
@@ -83,9 +162,131 @@ function turnAround(emit: Emitter, weight: string, kernel: readonly [number, num
   ]);
 }
 
+/**
+ * The weight gradient as one convolution, whose kernel is dy and whose dilations are the strides.
+ *
+ * dw[o, c, i, j] = Σ over n, y, x of dy[n, o, y, x] · x[n, c, y·s + i·d − p, x·s + j·d − p]. With samples as input
+ * channels and the image channels-last, its rows [W·C] long, the offset (j, c) is one coordinate: a step of C to the
+ * right is a pixel. The runtime unfolds this in tiles that stay in its caches.
+ */
+function dilatedConvolution(
+  emit: Emitter,
+  { kernel, strides, pads, dilations, groups }: PrimitiveAttributes["convWeightGradient"],
+  [n, channels, h, w]: readonly number[],
+  [, o, rows, columns]: readonly number[],
+  x: string,
+  dy: string,
+): string {
+  const c = channels / groups;
+  const span = [0, 1].map((i) => dilations[i] * (kernel[i] - 1) + 1);
+  // What the last window reaches beyond the image; windows may also end before it.
+  const beyond = [
+    (rows - 1) * strides[0] + span[0] - pads[0] - h,
+    (columns - 1) * strides[1] + span[1] - pads[1] - w,
+  ];
+  const last = groupsChannelsLast(emit, [n, channels, h, w], groups, x);
+  const image = emit.node("Reshape", [last, emit.ints([1, groups * n, h, w * c])]);
+  const weight = emit.node("Transpose", [dy], { perm: { ints: [1, 0, 2, 3] } });
+  const all = emit.node("Conv", [image, weight], {
+    kernel_shape: { ints: [rows, columns] },
+    dilations: { ints: [strides[0], strides[1] * c] },
+    pads: {
+      ints: [pads[0], pads[1] * c, Math.max(beyond[0], 0), Math.max(beyond[1], 0) * c],
+    },
+    group: { i: groups },
+  });
+  const found = [span[0] + Math.max(-beyond[0], 0), span[1] + Math.max(-beyond[1], 0)];
+  const positions = emit.node("Reshape", [all, emit.ints([o, ...found, c])]);
+  const cut = found.some((size, i) => size !== kernel[i])
+    ? emit.node("Slice", [
+        positions,
+        emit.ints([0, 0]),
+        emit.ints(span),
+        emit.ints([1, 2]),
+        emit.ints(dilations),
+      ])
+    : positions;
+  return emit.node("Transpose", [cut], { perm: { ints: [0, 3, 1, 2] } });
+}
+
+/** [N, g·C, H, W] as [g, N, H, W, C]. Without groups it is a transposition that the runtime has a fast kernel for. */
+function groupsChannelsLast(
+  emit: Emitter,
+  [n, channels, h, w]: readonly number[],
+  groups: number,
+  x: string,
+): string {
+  if (groups === 1) return emit.node("Transpose", [x], { perm: { ints: [0, 2, 3, 1] } });
+  const split = emit.node("Reshape", [x, emit.ints([n, groups, channels / groups, h, w])]);
+  return emit.node("Transpose", [split], { perm: { ints: [1, 0, 3, 4, 2] } });
+}
+
+/** The weight gradient as one matrix product per kernel position on channels-last data. */
+function shiftedProducts(
+  emit: Emitter,
+  node: Sym<"convWeightGradient">,
+  x: string,
+  dy: string,
+): string {
+  const { kernel, strides, pads, dilations, groups } = node.attributes;
+  const [input, gradient] = node.inputs;
+  const [n, c, h, w] = input.shape;
+  const [, o, rows, columns] = gradient.shape;
+  const positions = sizeOfShape([n, rows, columns]);
+  const perGroup = [(o as number) / groups, (c as number) / groups];
+  const padded = pads.some((pad) => pad !== 0)
+    ? emit.node("Pad", [x, emit.ints([0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]])])
+    : x;
+  const last = emit.node("Transpose", [padded], { perm: { ints: [0, 2, 3, 1] } }); // [N, H, W, C]
+  const grouped = emit.node("Transpose", [dy], { perm: { ints: [1, 0, 2, 3] } }); // [O, N, H', W']
+  const left = emit.node("Reshape", [grouped, emit.shape([groups, perGroup[0], positions])]);
+  const whole = addDims(h, pads[0] + pads[2]) === rows && addDims(w, pads[1] + pads[3]) === columns;
+  const products: string[] = [];
+  for (let i = 0; i < kernel[0]; i++)
+    for (let j = 0; j < kernel[1]; j++) {
+      const start = [i * dilations[0], j * dilations[1]];
+      const end = (at: number, count: Dim, stride: number): Dim =>
+        addDims(at + 1, multiplyDims(addDims(count, -1), stride));
+      const ends = [end(start[0], rows, strides[0]), end(start[1], columns, strides[1])];
+      const view = whole
+        ? last
+        : emit.node("Slice", [
+            last,
+            emit.ints(start),
+            emit.shape(ends),
+            emit.ints([1, 2]),
+            emit.ints(strides),
+          ]);
+      const flat = emit.node("Reshape", [view, emit.shape([positions, groups, perGroup[1]])]);
+      const right =
+        groups === 1 ? flat : emit.node("Transpose", [flat], { perm: { ints: [1, 0, 2] } });
+      const product =
+        groups === 1
+          ? emit.node("MatMul", [
+              emit.node("Reshape", [left, emit.shape([perGroup[0], positions])]),
+              emit.node("Reshape", [right, emit.shape([positions, perGroup[1]])]),
+            ])
+          : emit.node("MatMul", [left, right]); // [O/g, C/g] or [groups, O/g, C/g]
+      products.push(emit.node("Reshape", [product, emit.ints([o as number, perGroup[1], 1])]));
+    }
+  const joined =
+    products.length === 1 ? products[0] : emit.node("Concat", products, { axis: { i: 2 } });
+  return emit.node("Reshape", [joined, emit.ints([o as number, perGroup[1], ...kernel])]);
+}
+
 export const CONVOLUTION = {
-  conv: (emit, { inputs: [, weight], attributes }, [x, w, ...bias]) => {
+  conv: (emit, node, [x, w, ...bias]) => {
+    const { inputs: [, weight], attributes } = node; // prettier-ignore
     const kernel = weight.shape.slice(2) as [number, number];
+    if (fitsBlocks(emit, node.inputs[0], weight, node.shape, attributes.groups)) {
+      const [o, c] = weight.shape as readonly number[];
+      const blocks = blockWeight(emit, [o, c, ...kernel], w);
+      return blockedConvolution(emit, o, geometryAttributes(attributes, kernel), [
+        x,
+        blocks,
+        ...bias,
+      ]);
+    }
     const padded = padChannels(emit, weight.shape[1], attributes.groups, kernel, x, w);
     return emit.node("Conv", [...padded, ...bias], geometryAttributes(attributes, kernel));
   },
@@ -101,7 +302,7 @@ export const CONVOLUTION = {
       fits &&
       outputPadding.every((missing) => missing === 0)
     )
-      return asConvolution(emit, geometry, kernel, node.inputs[0].shape[1], x, w);
+      return asConvolution(emit, node, kernel, x, w);
     const attributes = geometryAttributes(geometry, kernel);
     const usable = outputPadding.every(
       (missing, i) =>
@@ -122,53 +323,12 @@ export const CONVOLUTION = {
     return emit.node("Slice", [large, emit.ints([0, 0]), ends, emit.ints([2, 3])]);
   },
   convWeightGradient: (emit, node, [x, dy]) => {
-    // dw[o, c, i, j] = Σ over samples and outputs of dy[o] · x[c] shifted by (i, j):
-    // one matrix product per kernel position on channels-last data.
-    const { kernel, strides, pads, dilations, groups } = node.attributes;
     const [input, gradient] = node.inputs;
-    const [n, c, h, w] = input.shape;
-    const [, o, rows, columns] = gradient.shape;
-    const positions = sizeOfShape([n, rows, columns]);
-    const perGroup = [(o as number) / groups, (c as number) / groups];
-    const padded = pads.some((pad) => pad !== 0)
-      ? emit.node("Pad", [x, emit.ints([0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]])])
-      : x;
-    const last = emit.node("Transpose", [padded], { perm: { ints: [0, 2, 3, 1] } }); // [N, H, W, C]
-    const grouped = emit.node("Transpose", [dy], { perm: { ints: [1, 0, 2, 3] } }); // [O, N, H', W']
-    const left = emit.node("Reshape", [grouped, emit.shape([groups, perGroup[0], positions])]);
-    const whole =
-      addDims(h, pads[0] + pads[2]) === rows && addDims(w, pads[1] + pads[3]) === columns;
-    const products: string[] = [];
-    for (let i = 0; i < kernel[0]; i++)
-      for (let j = 0; j < kernel[1]; j++) {
-        const start = [i * dilations[0], j * dilations[1]];
-        const end = (at: number, count: Dim, stride: number): Dim =>
-          addDims(at + 1, multiplyDims(addDims(count, -1), stride));
-        const ends = [end(start[0], rows, strides[0]), end(start[1], columns, strides[1])];
-        const view = whole
-          ? last
-          : emit.node("Slice", [
-              last,
-              emit.ints(start),
-              emit.shape(ends),
-              emit.ints([1, 2]),
-              emit.ints(strides),
-            ]);
-        const flat = emit.node("Reshape", [view, emit.shape([positions, groups, perGroup[1]])]);
-        const right =
-          groups === 1 ? flat : emit.node("Transpose", [flat], { perm: { ints: [1, 0, 2] } });
-        const product =
-          groups === 1
-            ? emit.node("MatMul", [
-                emit.node("Reshape", [left, emit.shape([perGroup[0], positions])]),
-                emit.node("Reshape", [right, emit.shape([positions, perGroup[1]])]),
-              ])
-            : emit.node("MatMul", [left, right]); // [O/g, C/g] or [groups, O/g, C/g]
-        products.push(emit.node("Reshape", [product, emit.ints([o as number, perGroup[1], 1])]));
-      }
-    const joined =
-      products.length === 1 ? products[0] : emit.node("Concat", products, { axis: { i: 2 } });
-    return emit.node("Reshape", [joined, emit.ints([o as number, perGroup[1], ...kernel])]);
+    const [rows, columns] = node.attributes.kernel;
+    const fixed = isStatic(input.shape) && isStatic(gradient.shape);
+    return emit.onMlas && fixed && rows * columns > 1
+      ? dilatedConvolution(emit, node.attributes, input.shape, gradient.shape, x, dy)
+      : shiftedProducts(emit, node, x, dy);
   },
   maxPool: (emit, { attributes: { kernel, strides, pads } }, [x]) =>
     emit.node("MaxPool", [x], {

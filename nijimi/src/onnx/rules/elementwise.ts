@@ -7,7 +7,7 @@ type Elementwise =
   | "neg" | "abs" | "sign" | "exp" | "log" | "sqrt" | "sin" | "cos" | "tanh" | "erf" | "sigmoid" | "floor" | "round" | "not"
   | "swish" | "gelu" | "cast" | "stopGradient"
   | "add" | "sub" | "mul" | "div" | "pow" | "max" | "min" | "equal" | "less" | "lessEqual" | "and" | "or" | "where"
-  | "sum" | "mean" | "reduceMax" | "argMax" | "cumSum"; // prettier-ignore
+  | "sum" | "sumSquares" | "mean" | "reduceMax" | "argMax" | "cumSum"; // prettier-ignore
 
 /** An operator with the same meaning and no attributes. */
 const plain =
@@ -24,7 +24,7 @@ function isZero(sym: Sym): boolean {
 }
 
 const reduction =
-  (opType: string): EmitRule<"sum" | "mean" | "reduceMax"> =>
+  (opType: string): EmitRule<"sum" | "sumSquares" | "mean" | "reduceMax"> =>
   (emit, { attributes: { axes, keepDims } }, [x]) =>
     emit.node(opType, [x, emit.ints(axes)], { keepdims: { i: keepDims ? 1 : 0 } });
 
@@ -73,6 +73,7 @@ export const ELEMENTWISE = {
   where: plain("Where"),
 
   sum: reduction("ReduceSum"),
+  sumSquares: reduction("ReduceSumSquare"),
   mean: reduction("ReduceMean"),
   reduceMax: reduction("ReduceMax"),
   argMax: (emit, { attributes: { axis } }, [x]) =>

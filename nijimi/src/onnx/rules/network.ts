@@ -1,6 +1,6 @@
 /** Emission of matrix products, normalisation, attention and resizing. */
 import { isStatic, multiplyDims, sameDim, type Shape } from "../../graph/dim.ts";
-import { float32 } from "../../tensor/tensor.ts";
+import { float32, sizeOf } from "../../tensor/tensor.ts";
 import type { Emitter } from "../emitter.ts";
 import type { EmitRule } from "./rule.ts";
 
@@ -10,7 +10,7 @@ type Network =
   | "logSoftmax"
   | "layerNorm"
   | "groupNorm"
-  | "normalizeGroups"
+  | "channelAffine"
   | "attention"
   | "resize";
 
@@ -47,6 +47,35 @@ function normalizeGroups(
   ]);
 }
 
+/** Below this many elements a channel, a product and a sum are faster than a convolution with a group for each. */
+const FEWEST_FUSED = 64;
+
+/**
+ * x·scale + bias in one pass: a 1×1 convolution whose groups are all channels of all samples. The addend comes in
+ * as the value that a fused convolution adds its products to.
+ */
+function affineConvolution(
+  emit: Emitter,
+  shape: readonly number[],
+  addend: boolean,
+  [x, scale, bias]: readonly string[],
+): string {
+  const [n, c, ...space] = shape;
+  const rows = n * c;
+  const image = emit.ints([1, rows, 1, sizeOf(space)]);
+  const flat = emit.node("Reshape", [x, image]);
+  const weight = emit.node("Reshape", [scale, emit.ints([rows, 1, 1, 1])]);
+  const attributes = { group: { i: rows }, kernel_shape: { ints: [1, 1] } };
+  const y = addend
+    ? emit.contrib("FusedConv", [flat, weight, "", emit.node("Reshape", [bias, image])], attributes)
+    : emit.node(
+        "Conv",
+        [flat, weight, emit.node("Reshape", [bias, emit.ints([rows])])],
+        attributes,
+      );
+  return emit.node("Reshape", [y, emit.ints(shape)]);
+}
+
 export const NETWORK = {
   matmul: (emit, _, inputs) => emit.node("MatMul", inputs),
   softmax: (emit, { attributes: { axis } }, [x]) =>
@@ -68,8 +97,18 @@ export const NETWORK = {
     ]);
     return emit.node("Add", [scaled, perChannel(emit, bias, channels, shape.length - 2)]);
   },
-  normalizeGroups: (emit, { shape, attributes }, [x]) =>
-    normalizeGroups(emit, shape, attributes, x),
+  channelAffine: (emit, { shape, inputs: [, , bias] }, names) => {
+    const [n, c, ...space] = shape;
+    const addend = bias.shape.length > 2;
+    const fused =
+      emit.onMlas && !emit.portable && isStatic(shape) && sizeOf(space as number[]) >= FEWEST_FUSED;
+    if (fused) return affineConvolution(emit, shape, addend, names);
+    const [x, scale, offset] = names;
+    const broadcast = (values: string): string =>
+      emit.node("Reshape", [values, emit.shape([n, c, ...space.map(() => 1)])]);
+    const scaled = emit.node("Mul", [x, broadcast(scale)]);
+    return emit.node("Add", [scaled, addend ? offset : broadcast(offset)]);
+  },
   attention: (emit, { attributes: { scale } }, [q, k, v, mask]) => {
     const turned = emit.node("Transpose", [k], { perm: { ints: [0, 1, 3, 2] } });
     const scores = emit.node("MatMul", [emit.node("Mul", [q, emit.scalar(scale)]), turned]);
