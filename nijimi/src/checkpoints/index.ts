@@ -11,6 +11,7 @@ export * from "./files/http-source.ts";
 export * from "./files/open-source.ts";
 export * from "./json.ts";
 export { crossAttentionPaths, ipAdapterMap } from "./layouts/authors/ip-adapter.ts";
+export { clipTextMap, clipVisionMap } from "./layouts/clip.ts";
 export type { Component, Mismatch } from "./layouts/component.ts";
 export { FAMILIES } from "./layouts/families.ts";
 export type { Family, Support } from "./layouts/families.ts";

@@ -9,6 +9,7 @@ export * from "./unet-2d-condition.ts";
 export * from "./autoencoder-kl.ts";
 export * from "./controlnet.ts";
 export * from "./autoencoder-tiny.ts";
+export * from "./clip-resnet.ts";
 export * from "./clip.ts";
 export * from "./t2i-adapter.ts";
 export * from "./transformer.ts";
