@@ -11,7 +11,6 @@ import { loadBatches } from "../../data/loader.ts";
 import type { DatasetSpec } from "../../data/open-dataset.ts";
 import type { ImageOptions } from "../../data/transform/options.ts";
 import { saveComponent } from "../../checkpoints/save-folder.ts";
-import type { JsonObject } from "../../checkpoints/json.ts";
 import {
   AUTOENCODER_KL_DEFAULTS,
   autoencoderKl,
@@ -19,7 +18,6 @@ import {
   klToStandardNormal,
   splitMoments,
 } from "../../models/autoencoder-kl.ts";
-import { snakeCase } from "../../nn/layer.ts";
 import { recordScope, unflatten } from "../../nn/scopes.ts";
 import { compile } from "../../runtime/compile.ts";
 import { sizeOf, type Tensor } from "../../tensor/tensor.ts";
@@ -29,6 +27,7 @@ import { learningRateAt } from "../optimisers/schedules.ts";
 import { layoutOf, type Player, type Program, unflattenTensor, type Vectors } from "../program.ts";
 import type { BuildContext, CommonSettings, Training } from "../recipe.ts";
 import { modelVector } from "./averaged.ts";
+import { configJson } from "./config-json.ts";
 import { stack } from "./stack.ts";
 
 /** Settings of a KL autoencoder. */
@@ -239,10 +238,4 @@ function unstack({ shape: [, ...shape], data }: Tensor<"float32">): Tensor<"floa
 function peakSignalToNoise({ data: a }: Tensor<"float32">, { data: b }: Tensor<"float32">): number {
   const squares = a.reduce((total, x, i) => total + (x - Math.min(1, Math.max(-1, b[i]))) ** 2, 0);
   return 10 * Math.log10((4 * a.length) / squares);
-}
-
-function configJson(config: object): JsonObject {
-  return Object.fromEntries(
-    Object.entries(config).map(([key, value]) => [snakeCase(key), value]),
-  ) as JsonObject;
 }

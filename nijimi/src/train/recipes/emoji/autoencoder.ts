@@ -37,8 +37,8 @@ export const emojiAutoencoder = defineRecipe<EmojiAutoencoderSettings>({
     squaredWeight: 4,
     klWeight: 2e-4,
   },
-  build: (settings, context) => {
-    const { training, withheld } = emojiData(settings.data);
+  build: async (settings, context) => {
+    const { training, withheld } = await emojiData(settings.data);
     return buildKlAutoencoder(
       settings,
       {
