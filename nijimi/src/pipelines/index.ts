@@ -1,18 +1,22 @@
 /** Pipelines: prompt to picture with Stable Diffusion 1, 2 and XL. */
 export { type EncodedPrompts, encodePrompts } from "./encode-prompt.ts";
 export * from "./events.ts";
+export { HIRES_UPSCALERS, hiresFix, type HiresOptions, type HiresRequest } from "./hires-fix.ts";
+export { SEAMLESS_AXES, type SeamlessAxes } from "./hooks/seamless.ts";
 export { imageToImage } from "./image-to-image.ts";
 export { inpaint } from "./inpaint.ts";
 export type { RunOptions } from "./job.ts";
 export type { TileOptions } from "./networks/tiles.ts";
 export type { RuntimeOptions } from "./networks/weights.ts";
 export type { Picture } from "./pictures.ts";
+export { outpaint, type OutpaintRequest } from "./outpaint.ts";
 export {
   loadPipeline,
   type Pipeline,
   type PipelineOptions,
   type PromptEncoder,
 } from "./pipeline.ts";
+export { preset, type PresetName, PRESETS } from "./presets.ts";
 export { colourPreviewer, type Previewer } from "./previews.ts";
 export { requestOfRecipe } from "./recipe.ts";
 export * from "./request.ts";

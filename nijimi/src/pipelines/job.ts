@@ -86,6 +86,8 @@ export interface JobShape {
   readonly strength?: number;
   /** For the recipe. @default "text-to-image" */
   readonly task?: string;
+  /** Fields of the recipe that are not what they seem in this pass. */
+  readonly recipe?: Partial<Recipe>;
 }
 
 const DEFAULT_STEPS = 25;
@@ -98,7 +100,7 @@ const DEFAULT_STEPS = 25;
 export async function prepare(
   pipeline: Pipeline,
   request: GenerationRequest,
-  { width, height, strength = 1, task = "text-to-image" }: JobShape,
+  { width, height, strength = 1, task = "text-to-image", recipe = {} }: JobShape,
   { signal }: RunOptions = {},
 ): Promise<Job> {
   const { autoencoder, unet } = pipeline;
@@ -180,6 +182,7 @@ export async function prepare(
         seed: noise.seeds?.[index],
         index,
         batch,
+        changes: recipe,
       }),
     notes:
       conditions.truncated > 0

@@ -23,6 +23,7 @@ import {
   promptTokeniser,
   wordVectors,
 } from "./conditioning/tokens.ts";
+import { seamless, type SeamlessAxes } from "./hooks/seamless.ts";
 import { type Autoencoder, autoencoder } from "./networks/autoencoder.ts";
 import { type ControlNetwork, controlNetwork } from "./networks/control.ts";
 import { type TextEncoder, textEncoder } from "./networks/text-encoder.ts";
@@ -44,6 +45,8 @@ export interface PipelineOptions extends RuntimeOptions, LoadOptions {
   readonly controlNets?: Readonly<Record<string, SourceInput>>;
   /** A tiny autoencoder (TAESD) for previews. @default a linear map to colours */
   readonly previewDecoder?: SourceInput;
+  /** Edges that meet when the picture is laid beside itself. @default none */
+  readonly seamless?: SeamlessAxes;
   /** Folders of tokenizers by component, for single files with another vocabulary than CLIP's. */
   readonly tokenizers?: Readonly<Record<string, string | Folder>>;
 }
@@ -130,8 +133,12 @@ async function assemble(
     promptEncoders.push({ name: own, encoder, tokeniser: promptTokeniser(make, words) });
   }
   const pooledWidth = pooledWidthOf(components);
-  const unet = unetNetwork(components.unet, { ...options, pooledWidth });
-  const decoder = autoencoder(await vaeComponent(checkpoint, options, open), options);
+  const hook = options.seamless === undefined ? undefined : seamless(options.seamless);
+  const unet = unetNetwork(components.unet, { ...options, pooledWidth, hook });
+  const decoder = autoencoder(await vaeComponent(checkpoint, options, open), {
+    ...options,
+    hook,
+  });
   const loras = memoised(async (lora) => {
     const source = options.loras?.[lora] ?? (await options.findLora?.(lora));
     if (source === undefined) throw unknownName("LoRA", lora, Object.keys(options.loras ?? {}));

@@ -6,8 +6,10 @@ import { createImage } from "../images/image.ts";
 import { torchGenerator } from "../tensor/random/torch.ts";
 import { float32, type Tensor } from "../tensor/tensor.ts";
 import { allImages, type GenerationEvent } from "./events.ts";
+import { HIRES_UPSCALERS, hiresFix } from "./hires-fix.ts";
 import { imageToImage } from "./image-to-image.ts";
 import { inpaint } from "./inpaint.ts";
+import { outpaint } from "./outpaint.ts";
 import { loadPipeline, type Pipeline } from "./pipeline.ts";
 import { requestOfRecipe } from "./recipe.ts";
 import type { TextToImageRequest } from "./request.ts";
@@ -206,6 +208,43 @@ describe("with a picture", () => {
     const run = allImages(inpaint(pipeline, { ...BASE, image: grey(32, 32), mask, ...more }));
     await expect(run).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });
+});
+
+describe("larger and beyond", () => {
+  test.each(HIRES_UPSCALERS)("hires fix by %s has the new size", async (upscaler) => {
+    const [made] = await allImages(
+      hiresFix(pipeline, { ...BASE, hires: { scale: 1.5, upscaler, strength: 0.5 } }),
+    );
+    expect([made.image.width, made.image.height]).toEqual([48, 48]);
+  });
+
+  test("outpainting keeps the size of the whole canvas", async () => {
+    const [made] = await allImages(
+      outpaint(pipeline, { prompt: "a meadow", steps: 1, image: grey(24, 32), right: 8 }),
+    );
+    expect([made.image.width, made.image.height]).toEqual([32, 32]);
+  });
+
+  test("a tileable picture moves with its noise", async () => {
+    const tileable = await loadPipeline(MODEL, { seamless: "x", threads: 1 });
+    const noise = torchGenerator(3).randn([1, 4, 8, 8]);
+    const run = (latents: typeof noise) =>
+      allImages(textToImage(tileable, { ...BASE, width: 64, height: 64, steps: 1, latents }));
+    const [still] = await run(noise);
+    const [moved] = await run(rolled(noise, 4));
+    await tileable.close();
+    expect(difference(rolled(still.pixels, 32).data, moved.pixels.data)).toBeLessThan(1e-3);
+  });
+
+  /** Columns moved to the right by `by`, around the edge. */
+  function rolled(x: Tensor<"float32">, by: number): Tensor<"float32"> {
+    const width = x.shape[3];
+    const data = x.data.map((_, i) => {
+      const column = i % width;
+      return x.data[i - column + ((column - by + width) % width)];
+    });
+    return { ...x, data };
+  }
 });
 
 test("a value that is no number is reported with its step", async () => {

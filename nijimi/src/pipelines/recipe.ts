@@ -22,6 +22,8 @@ export interface RecipeFacts {
   readonly seed?: Seed;
   readonly index: number;
   readonly batch: number;
+  /** Fields in the place of these; undefined leaves one out. */
+  readonly changes: Partial<Recipe>;
 }
 
 /** The recipe of image `index`. */
@@ -33,7 +35,7 @@ export function recipeOf(
   const { task, width, height, steps, guidanceScale, plan, prompt, negativePrompt } = facts;
   const { strength, seed, index, batch } = facts;
   const { variation, loras } = request;
-  return createRecipe({
+  const fields: Omit<Recipe, "schema"> = {
     task,
     prompt,
     ...(negativePrompt !== undefined && { negativePrompt }),
@@ -64,7 +66,10 @@ export function recipeOf(
         })),
       }),
     batch: { index, size: batch },
-  });
+    ...facts.changes,
+  };
+  const known = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return createRecipe(Object.fromEntries(known));
 }
 
 function given<K extends keyof GenerationRequest>(

@@ -1,8 +1,9 @@
 /** Text to image: noise, denoised under the prompt, decoded. */
 import { combine } from "../diffusion/samplers/arithmetic.ts";
 import { NijimiError } from "../errors.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { Generation } from "./events.ts";
-import { prepare, type RunOptions } from "./job.ts";
+import { type Job, prepare, type RunOptions } from "./job.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { TextToImageRequest } from "./request.ts";
 import { decode, denoise } from "./sampling/denoise.ts";
@@ -29,7 +30,11 @@ export async function* textToImage(
     );
   const { width = pipeline.defaultSize, height = pipeline.defaultSize } = request;
   const job = await prepare(pipeline, request, { width, height }, options);
-  const x = combine([job.plan.initNoiseSigma, job.noise.start()]);
-  const latents = yield* denoise(job, x);
+  const latents = yield* denoise(job, noisedStart(job));
   yield* decode(job, latents);
+}
+
+/** Noise at the schedule's first level. */
+export function noisedStart({ plan, noise }: Job): Tensor<"float32"> {
+  return combine([plan.initNoiseSigma, noise.start()]);
 }

@@ -10,8 +10,10 @@ import { recipeTexts } from "../../images/metadata/write.ts";
 import type { ImageFormat } from "../../images/probe.ts";
 import { home } from "../../internal/home.node.ts";
 import { allImages, type GenerationEvent, type ImageReady } from "../../pipelines/events.ts";
+import { hiresFix, type HiresRequest } from "../../pipelines/hires-fix.ts";
 import { imageToImage } from "../../pipelines/image-to-image.ts";
 import { inpaint } from "../../pipelines/inpaint.ts";
+import { outpaint, type OutpaintRequest } from "../../pipelines/outpaint.ts";
 import { loadPipeline, type Pipeline } from "../../pipelines/pipeline.ts";
 import type { ImageToImageRequest, InpaintRequest } from "../../pipelines/request.ts";
 import { textToImage } from "../../pipelines/text-to-image.ts";
@@ -110,6 +112,10 @@ function human({ images, grid, notes }: Outcome): string {
 
 /** Runs the task that the request is of. */
 function generate(pipeline: Pipeline, request: AnyRequest, signal: AbortSignal) {
+  if (request.extend !== undefined)
+    return outpaint(pipeline, { ...request, ...request.extend } as OutpaintRequest, { signal });
+  if (request.hires !== undefined && request.image === undefined)
+    return hiresFix(pipeline, request as HiresRequest, { signal });
   if (request.mask !== undefined) return inpaint(pipeline, request as InpaintRequest, { signal });
   if (request.image !== undefined)
     return imageToImage(pipeline, request as ImageToImageRequest, { signal });
@@ -128,7 +134,13 @@ function dryRun(
   const resolved = {
     model,
     family: pipeline.family,
-    task: mask ? "inpaint" : image ? "image-to-image" : "text-to-image",
+    task: request.extend
+      ? "outpaint"
+      : mask
+        ? "inpaint"
+        : image
+          ? "image-to-image"
+          : "text-to-image",
     width: pipeline.defaultSize,
     height: pipeline.defaultSize,
     ...(JSON.parse(
@@ -226,7 +238,10 @@ async function makeBatch(
   let display: ReturnType<CommandContext["progress"]> | undefined;
   let previews: Promise<void> = Promise.resolve();
   const onEvent = (event: GenerationEvent): void => {
-    if (event.type === "step-start") display ??= progress({ label, total: event.steps });
+    if (event.type === "step-start" && event.step === 0) {
+      display?.end();
+      display = progress({ label: display ? "Second pass" : label, total: event.steps });
+    }
     if (event.type === "step-end") display?.update(event.step + 1);
     if (event.type === "step-preview" && preview !== undefined)
       previews = previews.then(() => savePicture(preview, tileImages(event.images)));

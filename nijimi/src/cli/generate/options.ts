@@ -1,5 +1,8 @@
 /** The options of `nijimi generate`, under the names that users of diffusers and the A1111 web UI know. */
 import { IMAGE_FORMATS } from "../../images/probe.ts";
+import { HIRES_UPSCALERS } from "../../pipelines/hires-fix.ts";
+import { SEAMLESS_AXES } from "../../pipelines/hooks/seamless.ts";
+import { type PresetName, PRESETS } from "../../pipelines/presets.ts";
 import { EMPHASIS_MODES } from "../../text/prompt/emphasis.ts";
 import { PROMPT_GRAMMARS } from "../../text/prompt/plan.ts";
 import type { Options } from "../options.ts";
@@ -83,6 +86,39 @@ export const OPTIONS = {
     min: 0,
     max: 1,
     description: "How much of the picture is made anew (0.8; with a mask 1)",
+  },
+  extend: {
+    type: "string",
+    hint: "right=256",
+    description: "Continue --image beyond its edges: left, right, top, bottom, in pixels",
+  },
+  hiresScale: {
+    type: "number",
+    min: 1,
+    max: 8,
+    description: "Second, larger pass: how much larger",
+  },
+  hiresStrength: {
+    type: "number",
+    min: 0,
+    max: 1,
+    description: "How much the second pass makes anew (0.7)",
+  },
+  hiresSteps: { type: "number", integer: true, min: 1, description: "Steps of the second pass" },
+  hiresUpscaler: {
+    type: "choice",
+    choices: HIRES_UPSCALERS,
+    description: "How the first picture is enlarged (latent)",
+  },
+  preset: {
+    type: "choice",
+    choices: Object.keys(PRESETS) as PresetName[],
+    description: "Settings for a distilled checkpoint; other options change them",
+  },
+  seamless: {
+    type: "choice",
+    choices: SEAMLESS_AXES,
+    description: "Make pictures that continue when laid side by side",
   },
   controlNet: { type: "string", hint: "path", description: "ControlNet" },
   controlImage: { type: "string", hint: "file", description: "What the ControlNet looks at" },

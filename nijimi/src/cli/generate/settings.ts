@@ -5,6 +5,9 @@ import { NijimiError } from "../../errors.ts";
 import { readImage } from "../../images/codec.ts";
 import { readMetadata } from "../../images/metadata/read.ts";
 import { parseRecipe, type Recipe } from "../../images/metadata/recipe.ts";
+import type { HiresOptions } from "../../pipelines/hires-fix.ts";
+import type { OutpaintRequest } from "../../pipelines/outpaint.ts";
+import { preset } from "../../pipelines/presets.ts";
 import { requestOfRecipe } from "../../pipelines/recipe.ts";
 import type {
   GenerationRequest,
@@ -25,7 +28,11 @@ export type Given = Values<typeof OPTIONS>;
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** A request of one of the tasks. */
-export type AnyRequest = TextToImageRequest & Partial<ImageToImageRequest & InpaintRequest>;
+export type AnyRequest = TextToImageRequest &
+  Partial<ImageToImageRequest & InpaintRequest> & {
+    readonly hires?: HiresOptions;
+    readonly extend?: Pick<OutpaintRequest, (typeof SIDES)[number]>;
+  };
 
 /** A recipe out of a picture or a JSON file; undefined without `--recipe`. */
 export async function readRecipe(path: string | undefined): Promise<Recipe | undefined> {
@@ -117,6 +124,7 @@ export async function pipelineOptionsOf(
       controlNets: { control: await locateModel(given.controlNet, env) },
     }),
     ...(given.previewDecoder !== undefined && { previewDecoder: given.previewDecoder }),
+    ...(given.seamless !== undefined && { seamless: given.seamless }),
     ...(given.tokenizer !== undefined && {
       tokenizers: { tokenizer: given.tokenizer, tokenizer_2: given.tokenizer },
     }),
@@ -133,6 +141,9 @@ const PLAIN = [
   "clipSkip", "grammar", "emphasis", "strength",
 ] as const; // prettier-ignore
 
+/** Tasks that begin with nothing but a prompt. */
+const FROM_TEXT = ["text-to-image", "hires-fix"];
+
 /** What the pipeline is asked for; the pictures of `--image` and others are read. */
 export async function requestOf(
   given: Given,
@@ -141,13 +152,15 @@ export async function requestOf(
 ): Promise<AnyRequest> {
   const base: Partial<AnyRequest> =
     recipe === undefined ? {} : requestOfRecipe({ ...recipe, prompt });
-  if (recipe?.task !== undefined && recipe.task !== "text-to-image" && given.image === undefined)
+  if (recipe?.task !== undefined && !FROM_TEXT.includes(recipe.task) && given.image === undefined)
     throw new NijimiError(
       "option",
       `The recipe is of ${recipe.task}; give the picture it began with as --image${recipe.task === "inpaint" ? " and --mask" : ""}.`,
     );
   if (given.mask !== undefined && given.image === undefined)
     throw new NijimiError("option", "--mask needs --image, the picture that it belongs to.");
+  if (given.extend !== undefined && (given.image === undefined || given.mask !== undefined))
+    throw new NijimiError("option", "--extend needs --image, and goes without --mask.");
   if ((given.controlNet === undefined) !== (given.controlImage === undefined))
     throw new NijimiError("option", "--control-net and --control-image go together.");
   const loras = parseLoras(given.lora).map(({ use }) => use);
@@ -156,6 +169,7 @@ export async function requestOf(
   ) as Partial<GenerationRequest>;
   return {
     ...base,
+    ...(given.preset !== undefined && preset(given.preset)),
     ...own,
     prompt,
     ...(loras.length > 0 && { loras }),
@@ -182,7 +196,43 @@ export async function requestOf(
       ],
     }),
     ...(given.preview !== undefined && { preview: {} }),
+    ...hiresOf(given, recipe),
+    ...(given.extend !== undefined && { extend: parseExtend(given.extend) }),
   };
+}
+
+/** The second pass of options or recipe. */
+function hiresOf(
+  { hiresScale, hiresStrength, hiresSteps, hiresUpscaler }: Given,
+  recipe: Recipe | undefined,
+): { readonly hires?: HiresOptions } {
+  const from = recipe?.hires;
+  const scale = hiresScale ?? from?.scale;
+  if (scale === undefined) return {};
+  const hires = {
+    scale,
+    strength: hiresStrength ?? from?.strength,
+    steps: hiresSteps ?? from?.steps,
+    upscaler: hiresUpscaler ?? (from?.upscaler as HiresOptions["upscaler"]),
+  };
+  const known = Object.entries(hires).filter(([, value]) => value !== undefined);
+  return { hires: Object.fromEntries(known) as HiresOptions };
+}
+
+const SIDES = ["left", "right", "top", "bottom"] as const;
+
+/** `right=256,top=64` */
+function parseExtend(text: string): Partial<Record<(typeof SIDES)[number], number>> {
+  const pairs = text.split(",").map((part) => {
+    const [, side, pixels] = /^\s*(\w+)\s*=\s*(\d+)\s*$/.exec(part) ?? [];
+    if (!(SIDES as readonly string[]).includes(side))
+      throw new NijimiError(
+        "option",
+        `--extend: ${JSON.stringify(part)} must be a side and pixels, such as right=256; sides: ${SIDES.join(", ")}.`,
+      );
+    return [side, Number(pixels)];
+  });
+  return Object.fromEntries(pairs) as ReturnType<typeof parseExtend>;
 }
 
 /** Seeds reach to 2^64. */

@@ -10,7 +10,7 @@ import {
   type AutoencoderKlConfig,
   readAutoencoderKlConfig,
 } from "../../models/autoencoder-kl.ts";
-import type { Layer } from "../../nn/layer.ts";
+import type { Interceptor, Layer } from "../../nn/layer.ts";
 import { parameterScope } from "../../nn/scopes.ts";
 import { compile } from "../../runtime/compile.ts";
 import { concatenate, sliceRows } from "../../tensor/shape.ts";
@@ -39,7 +39,10 @@ interface Half extends Disposable {
 }
 
 /** The autoencoder of a component. */
-export function autoencoder(component: Component, options: RuntimeOptions): Autoencoder {
+export function autoencoder(
+  component: Component,
+  options: RuntimeOptions & { readonly hook?: Interceptor },
+): Autoencoder {
   const config = readAutoencoderKlConfig(component.config);
   const { encode, decode } = autoencoderKl(config);
   const factor = 2 ** (config.blockOutChannels.length - 1);
@@ -48,7 +51,7 @@ export function autoencoder(component: Component, options: RuntimeOptions): Auto
       async () => {
         const weights = await bindWeights(component, Object.keys(layer.parameters), options);
         const run = await compile(
-          ({ x }) => layer.apply(parameterScope(), "", x),
+          ({ x }) => layer.apply(parameterScope({ intercept: options.hook }), "", x),
           { x: spec("float32", ["batch", channels, "height", "width"]) },
           { ...sessionOptions(options), ...weights },
         );
