@@ -33,6 +33,12 @@ export interface BuildContext {
   readonly rank: Rank;
   /** Threads that load data. */
   readonly workers: number;
+  /** Folder of a trained model: of a run by name, or a path as it is. */
+  trained(nameOrPath: string): string;
+  /** Where the recipe may keep what can be made again. */
+  readonly cacheFolder: string;
+  /** Threads of networks that prepare data. @default the engine's choice */
+  readonly threads?: number;
 }
 
 /** A recipe's work, ready for the loop. */

@@ -49,6 +49,7 @@ export const command = defineCommand({
       hint: "minutes",
       description: "Time between previews and figures on held-out data",
     },
+    saveModel: { type: "boolean", description: "Write the model of the run's last checkpoint" },
     dryRun: { type: "boolean", description: "Print the settings and stop" },
   },
   examples: [
@@ -61,9 +62,10 @@ export const command = defineCommand({
   ],
   async run(values, { env, signal, result, say, progress }) {
     const recipe = await loadRecipe(values.recipe);
-    const { run, resume, threads, workers, minutes, checkpointMinutes, previewMinutes } = values;
+    const { run, resume, saveModel, threads, workers, minutes } = values;
+    const { checkpointMinutes, previewMinutes } = values;
     const folder = runPath(home(env).root, run ?? recipe.name);
-    const base = resume ? await resumedSettings(recipe, folder) : recipe.settings;
+    const base = resume || saveModel ? await resumedSettings(recipe, folder) : recipe.settings;
     const settings = applySettings(base, values.set);
     if (values.dryRun) {
       result({ recipe: recipe.name, facts: recipe.facts, settings }, (plan) =>
@@ -75,7 +77,8 @@ export const command = defineCommand({
     let last: RunEvent | undefined;
     for await (const event of runRecipe(recipe, settings, {
       folder,
-      resume,
+      resume: resume || saveModel,
+      saveOnly: saveModel,
       workers,
       checkpointMinutes,
       previewMinutes,

@@ -5,6 +5,7 @@ import { unknownName } from "../../errors.ts";
 const RECIPES: Readonly<Record<string, () => Promise<Recipe<never>>>> = {
   "emoji-autoencoder": async () => erase((await import("./emoji/autoencoder.ts")).emojiAutoencoder),
   "emoji-clip": async () => erase((await import("./emoji/clip.ts")).emojiClip),
+  emoji: async () => erase((await import("./emoji/latent.ts")).emojiLatent),
   "emoji-judge": async () => erase((await import("./emoji/judge.ts")).emojiJudge),
 };
 

@@ -30,6 +30,8 @@ export interface RunOptions {
   readonly folder: string;
   /** Go on from the folder's last checkpoint; without it the folder must be new. @default false */
   readonly resume?: boolean;
+  /** Write the model of the last checkpoint and end. @default false */
+  readonly saveOnly?: boolean;
   /** Minutes between checkpoints. @default 5 */
   readonly checkpointMinutes?: number;
   /** Checkpoints that stay. @default 2 */

@@ -12,6 +12,8 @@ export interface RunFolder {
   readonly evaluations: string;
   readonly previews: string;
   readonly report: string;
+  /** What can be made again: encoded data. */
+  readonly cache: string;
   /** The trained model, as a diffusers folder. */
   readonly model: string;
 }
@@ -25,6 +27,7 @@ export function runFolder(root: string): RunFolder {
     log: join(root, "metrics.jsonl"),
     evaluations: join(root, "evaluations.jsonl"),
     previews: join(root, "previews"),
+    cache: join(root, "cache"),
     report: join(root, "report.html"),
     model: join(root, "model"),
   };

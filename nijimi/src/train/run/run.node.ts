@@ -2,7 +2,7 @@
  * A training as users start it: a recipe, a folder, and everything that must survive a crash. Yields the loop's events
  * and its own; what is shown of them is the caller's business.
  */
-import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { NijimiError } from "../../errors.ts";
 import { deriveSeed } from "../../tensor/random/derive.ts";
@@ -30,7 +30,13 @@ export const runRecipe: Platform["runRecipe"] = async function* <S extends Commo
   const writes = rank.index === 0;
   const folder = runFolder(options.folder);
   if (writes) await claimFolder(folder, recipe.name, settings, options.resume === true);
-  const training = await recipe.build(settings, { rank, workers });
+  const training = await recipe.build(settings, {
+    rank,
+    workers,
+    trained: (name) => trainedModel(options.folder, name),
+    cacheFolder: folder.cache,
+    ...(options.threads !== undefined && { threads: options.threads }),
+  });
   const { program } = training;
   try {
     const start = await startState(program, settings.seed, folder);
@@ -48,6 +54,10 @@ export const runRecipe: Platform["runRecipe"] = async function* <S extends Commo
         Object.entries(start.vectors).map(([name, own]) => [name, own["parameters"].data.length]),
       ),
     };
+    if (options.saveOnly === true) {
+      if (writes) yield await saveModel(training, start, folder);
+      return;
+    }
     const events = train(program, {
       feed: training.feed,
       start,
@@ -63,12 +73,16 @@ export const runRecipe: Platform["runRecipe"] = async function* <S extends Commo
       ? recorded(events, training, folder, start, options, now)
       : silent(events, start);
     if (last.update < settings.updates || !writes) return;
-    await training.save(last.vectors, folder.model);
-    yield { type: "run-end", update: last.update, model: folder.model };
+    yield await saveModel(training, last, folder);
   } finally {
     await training.dispose?.();
   }
 };
+
+/** A path as it is; the model of another run beside this one. */
+function trainedModel(folder: string, nameOrPath: string): string {
+  return /[\\/]/.test(nameOrPath) ? nameOrPath : runFolder(join(folder, "..", nameOrPath)).model;
+}
 
 /** The run's first state: its last checkpoint, or initial values from the seed. */
 async function startState(
@@ -114,6 +128,17 @@ async function claimFolder(
   if (resume && !known) throw new NijimiError("file", `${folder.root} holds no run to go on with.`);
   await mkdir(folder.root, { recursive: true });
   await writeFile(folder.settings, `${JSON.stringify({ recipe, settings }, null, 2)}\n`);
+}
+
+/** Writes the model; one that is there is replaced. */
+async function saveModel(
+  { save }: Training,
+  { update, vectors }: TrainingState,
+  { model }: RunFolder,
+): Promise<RunEvent> {
+  await rm(model, { recursive: true, force: true });
+  await save(vectors, model);
+  return { type: "run-end", update, model };
 }
 
 async function* silent(

@@ -20,7 +20,7 @@ export interface EmojiData {
 }
 
 /** Times a base emoji is drawn for each time a variant is. */
-const BASE_WEIGHT = 3;
+export const BASE_WEIGHT = 3;
 
 /**
  * The sets in the shards at `files`.
