@@ -7,7 +7,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { affineGroups, attentionProbabilities, groupStatistics } from "./decompose.ts";
 import { dimKey, sameShape, showShape } from "./dim.ts";
 import { fold } from "./fold.ts";
-import { constant, matmul, mul } from "./ops.ts";
+import { channelAffine, constant, matmul, mul, neg, reshape } from "./ops.ts";
 import {
   isPrimitive,
   type PrimitiveAttributes,
@@ -99,7 +99,36 @@ function rewrite(sym: Sym): Sym {
   if (isPrimitive(sym, "stopGradient")) return sym.inputs[0];
   const folded = fold(sym);
   if (folded !== undefined) return constant(folded);
-  return removeIdentity(sym) ?? joinScales(sym) ?? sym;
+  return removeIdentity(sym) ?? joinScales(sym) ?? scaledSum(sym) ?? sym;
+}
+
+/** Vectors of at least this length, those of optimisers, get {@link scaledSum}. */
+const LONG_VECTOR = 65536;
+
+/** s·x + y and y − s·x of long vectors with a scalar s: one pass over memory instead of two. */
+function scaledSum(sym: Sym): Sym | undefined {
+  if (!isPrimitive(sym, "add") && !isPrimitive(sym, "sub")) return undefined;
+  const [length] = sym.shape;
+  if (sym.shape.length !== 1 || typeof length !== "number" || length < LONG_VECTOR)
+    return undefined;
+  const [a, b] = sym.inputs;
+  if (sym.dtype !== "float32" || !keeps(a, sym) || !keeps(b, sym)) return undefined;
+  const right = scalarProduct(b);
+  const left = isPrimitive(sym, "add") ? scalarProduct(a) : undefined;
+  const product = right ?? left;
+  if (product === undefined) return undefined;
+  const { x, factor } = product;
+  const row = (vector: Sym): Sym => reshape(vector, [1, 1, length]);
+  const scale = reshape(isPrimitive(sym, "sub") ? neg(factor) : factor, [1, 1]);
+  return reshape(channelAffine(row(x), scale, row(right === undefined ? b : a)), [length]);
+}
+
+/** x and s of a product of a tensor with a scalar. */
+function scalarProduct(sym: Sym): { readonly x: Sym; readonly factor: Sym } | undefined {
+  if (!isPrimitive(sym, "mul")) return undefined;
+  const [a, b] = sym.inputs;
+  if (b.shape.length === 0) return { x: a, factor: b };
+  return a.shape.length === 0 ? { x: b, factor: a } : undefined;
 }
 
 /** (x·a)·b = x·(ab) for constant scalars. ONNX Runtime's own fusion of such chains into a product loses a node. */

@@ -11,7 +11,13 @@ import { NijimiError } from "../errors.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Emitter, type EmitOptions } from "./emitter.ts";
-import { type ExternalData, OPSET, type OnnxModel, type OnnxValueInfo } from "./model.ts";
+import {
+  type ExternalData,
+  OPSET,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxValueInfo,
+} from "./model.ts";
 import { ONNX_DTYPES } from "./protobuf.ts";
 import { CONVOLUTION } from "./rules/convolution.ts";
 import { ELEMENTWISE } from "./rules/elementwise.ts";
@@ -58,18 +64,7 @@ export function emit(graph: Graph, bindings: Bindings = {}, options: EmitOptions
       );
     }
   }
-  const outputs = graph.outputs.map(({ name, value }) => {
-    // A value may be an input or leave under two names: an Identity gives each output its own.
-    emitter.nodes.push({
-      opType: "Identity",
-      domain: "",
-      name: `to_${name}`,
-      inputs: [emitter.name(value)],
-      outputs: [name],
-      attributes: {},
-    });
-    return { name, dtype: value.dtype, shape: showDims(value.shape) };
-  });
+  const { nodes, outputs } = nameOutputs(graph, emitter);
   const opsets = {
     "": OPSET,
     ...Object.fromEntries([...emitter.domains].map((domain) => [domain, 1])),
@@ -77,13 +72,51 @@ export function emit(graph: Graph, bindings: Bindings = {}, options: EmitOptions
   return {
     graph: {
       name: "nijimi",
-      nodes: emitter.nodes,
+      nodes,
       initializers: emitter.initializers,
       inputs,
       outputs,
     },
     opsets,
   };
+}
+
+/**
+ * Gives the graph's outputs their names. A node's value takes the name of the output it is, which saves a copy of
+ * what is both an output and used in the graph; inputs, initializers and second names need an Identity.
+ */
+function nameOutputs(
+  graph: Graph,
+  emitter: Emitter,
+): { readonly nodes: readonly OnnxNode[]; readonly outputs: readonly OnnxValueInfo[] } {
+  const computed = new Set(emitter.nodes.flatMap((node) => node.outputs));
+  const renamed = new Map<string, string>();
+  const copies: OnnxNode[] = [];
+  for (const { name, value } of graph.outputs) {
+    const inner = emitter.name(value);
+    if (computed.has(inner) && !renamed.has(inner)) renamed.set(inner, name);
+    else
+      copies.push({
+        opType: "Identity",
+        domain: "",
+        name: `to_${name}`,
+        inputs: [inner],
+        outputs: [name],
+        attributes: {},
+      });
+  }
+  const current = (name: string): string => renamed.get(name) ?? name;
+  const nodes = [...emitter.nodes, ...copies].map((node) => ({
+    ...node,
+    inputs: node.inputs.map(current),
+    outputs: node.outputs.map(current),
+  }));
+  const outputs = graph.outputs.map(({ name, value }) => ({
+    name,
+    dtype: value.dtype,
+    shape: showDims(value.shape),
+  }));
+  return { nodes, outputs };
 }
 
 /** Binds a parameter; returns the graph input it needs when it has no value. */

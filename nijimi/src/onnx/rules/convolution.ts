@@ -89,33 +89,29 @@ function blockedConvolution(
   return emit.node("ReorderOutput", [y], { channels: { i: channels } }, BLOCKED);
 }
 
-/** [O, C, kh, kw] as [O/b, C/b, kh, kw, b (in), b (out)], in two moves that the runtime has fast kernels for. */
+/** [O, C, kh, kw] as [O/b, C/b, kh, kw, b (in), b (out)]. */
 function blockWeight(emit: Emitter, shape: readonly number[], weight: string): string {
   const [o, c, ...kernel] = shape;
   const b = emit.blockedChannels as number;
-  const taps = sizeOf(kernel);
-  const rows = emit.node("Reshape", [weight, emit.ints([o / b, b, c * taps])]);
+  // The operator that blocks images blocks the weights' input channels, faster than a transposition.
+  const blocks = emit.node("ReorderInput", [weight], {}, BLOCKED); // [O, C/b, kh, kw, b]
+  const rows = emit.node("Reshape", [blocks, emit.ints([o / b, b, c * sizeOf(kernel)])]);
   const inner = emit.node("Transpose", [rows], { perm: { ints: [0, 2, 1] } });
-  const split = emit.node("Reshape", [inner, emit.ints([o / b, c / b, b, taps, b])]);
-  const blocks = emit.node("Transpose", [split], { perm: { ints: [0, 1, 3, 2, 4] } });
-  return emit.node("Reshape", [blocks, emit.ints(shape)]);
+  return emit.node("Reshape", [inner, emit.ints(shape)]);
 }
 
-/** The same of [C, O, kh, kw] with channels swapped and kernel turned around. */
+/** [C, O, kh, kw] as [O/b, C/b, kh, kw, b (in), b (out)] with the kernel turned around. */
 function blockTurnedWeight(emit: Emitter, shape: readonly number[], weight: string): string {
   const [c, o, ...kernel] = shape;
   const b = emit.blockedChannels as number;
   const taps = sizeOf(kernel);
-  const rows = emit.node("Reshape", [weight, emit.ints([c, o / b, b, taps])]);
-  const inner = emit.node("Transpose", [rows], { perm: { ints: [0, 1, 3, 2] } });
-  const split = emit.node("Reshape", [inner, emit.ints([c / b, b, o / b, taps, b])]);
-  const blocks = emit.node("Transpose", [split], { perm: { ints: [2, 0, 3, 1, 4] } });
-  const list = emit.node("Reshape", [blocks, emit.ints([(o / b) * (c / b), taps, b * b])]);
+  const blocks = emit.node("ReorderInput", [weight], {}, BLOCKED); // [C, O/b, kh, kw, b]
+  const split = emit.node("Reshape", [blocks, emit.ints([c / b, b, o / b, taps, b])]);
   const turned = emit.node("Slice", [
-    list,
+    emit.node("Transpose", [split], { perm: { ints: [2, 0, 3, 1, 4] } }),
     emit.ints([taps - 1]),
     emit.ints([-(2 ** 31)]),
-    emit.ints([1]),
+    emit.ints([2]),
     emit.ints([-1]),
   ]);
   return emit.node("Reshape", [turned, emit.ints([o, c, ...kernel])]);
@@ -274,6 +270,14 @@ function shiftedProducts(
   return emit.node("Reshape", [joined, emit.ints([o as number, perGroup[1], ...kernel])]);
 }
 
+/** Up to this many input positions in a batch, turning a kernel around costs more than the convolution gains. */
+const MOST_SMALL = 512;
+
+/** True for a batch of images so small that the runtime's own transposed convolution is faster. */
+function isSmall(emit: Emitter, [n, , h, w]: Shape): boolean {
+  return emit.onMlas && isStatic([n, h, w]) && sizeOf([n, h, w] as number[]) <= MOST_SMALL;
+}
+
 export const CONVOLUTION = {
   conv: (emit, node, [x, w, ...bias]) => {
     const { inputs: [, weight], attributes } = node; // prettier-ignore
@@ -297,6 +301,7 @@ export const CONVOLUTION = {
     const fits = pads.every((pad, i) => pad <= dilations[i % 2] * (kernel[i % 2] - 1));
     if (
       groups === 1 &&
+      !isSmall(emit, node.inputs[0].shape) &&
       strides[0] === 1 &&
       strides[1] === 1 &&
       fits &&
