@@ -6,6 +6,7 @@ export { SEAMLESS_AXES, type SeamlessAxes } from "./hooks/seamless.ts";
 export { imageToImage } from "./image-to-image.ts";
 export { inpaint } from "./inpaint.ts";
 export type { RunOptions } from "./job.ts";
+export { NO_ADAPTERS } from "./networks/low-rank.ts";
 export type { TileOptions } from "./networks/tiles.ts";
 export type { RuntimeOptions } from "./networks/weights.ts";
 export type { Picture } from "./pictures.ts";
