@@ -16,7 +16,8 @@ const x = random.randn([1, 64, 32, 32]);
 let after20 = 0;
 for (let i = 1; i <= SESSIONS; i++) {
   const run = await compile(
-    ({ image }) => silu(groupNorm(conv2d(image, parameter("w", [64, 64, 3, 3]), undefined, { padding: 1 }), 8)),
+    ({ image }) =>
+      silu(groupNorm(conv2d(image, parameter("w", [64, 64, 3, 3]), undefined, { padding: 1 }), 8)),
     { image: spec("float32", ["n", 64, "height", "width"]) },
     { parameters: { w: weight }, threads: 2 },
   );
@@ -25,7 +26,9 @@ for (let i = 1; i <= SESSIONS; i++) {
   if (i === SETTLED) after20 = resident();
 }
 const growth = resident() / after20 - 1;
-process.stdout.write(`${SESSIONS} sessions: ${(after20 / 2 ** 20).toFixed(0)} MB after ${SETTLED}, ${(growth * 100).toFixed(1)} % more at the end\n`);
+process.stdout.write(
+  `${SESSIONS} sessions: ${(after20 / 2 ** 20).toFixed(0)} MB after ${SETTLED}, ${(growth * 100).toFixed(1)} % more at the end\n`,
+);
 process.exitCode = growth > 0.05 ? 1 : 0;
 
 function resident(): number {

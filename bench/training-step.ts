@@ -13,9 +13,19 @@ for (const name of names) {
   const own = {
     name: `nijimi ${name}`,
     command: process.execPath,
-    args: ["--conditions=@nijimi/source", "--import", "tsx", `${here}/workers/training-step.ts`, name],
+    args: [
+      "--conditions=@nijimi/source",
+      "--import",
+      "tsx",
+      `${here}/workers/training-step.ts`,
+      name,
+    ],
   };
-  const torch = (layout: string) => ({ name: `torch ${layout}`, command: python ?? "", args: [`${here}/python/training_step.py`, name, layout] });
+  const torch = (layout: string) => ({
+    name: `torch ${layout}`,
+    command: python ?? "",
+    args: [`${here}/python/training_step.py`, name, layout],
+  });
   const contenders = python === undefined ? [own] : [own, torch("contiguous")];
   process.stdout.write(`${showTimings(await interleave(contenders))}\n`);
 }

@@ -36,7 +36,9 @@ export async function interleave(contenders: readonly Contender[], rounds = 5): 
     for (let round = 0; round < rounds; round++)
       for (const [i, contender] of running.entries()) {
         contender.process.stdin.write("run\n");
-        times[i].push(Number(await contender.line((line) => line !== "" && !Number.isNaN(Number(line)))));
+        times[i].push(
+          Number(await contender.line((line) => line !== "" && !Number.isNaN(Number(line)))),
+        );
       }
     const last = times[times.length - 1];
     return contenders.map(({ name }, i) => ({
@@ -59,7 +61,10 @@ export function median(values: readonly number[]): number {
 /** `name 0.412 s (ratio 0.93; 0.401 … 0.440)`, one line per contender. */
 export function showTimings(timings: readonly Timing[]): string {
   return timings
-    .map(({ name, median: own, all, ratio }) => `${name.padEnd(28)} ${own.toFixed(3)} s  ratio ${ratio.toFixed(2)}  (${Math.min(...all).toFixed(3)} … ${Math.max(...all).toFixed(3)})`)
+    .map(
+      ({ name, median: own, all, ratio }) =>
+        `${name.padEnd(28)} ${own.toFixed(3)} s  ratio ${ratio.toFixed(2)}  (${Math.min(...all).toFixed(3)} … ${Math.max(...all).toFixed(3)})`,
+    )
     .join("\n");
 }
 

@@ -22,9 +22,14 @@ function residualStack(batch: number, channels: number, size: number): BenchNetw
       },
       (m, x: Sym) => add(x, m.conv2(silu(m.norm2(m.conv1(silu(m.norm1(x))))))),
     );
-  const layer = module({ blocks: Array.from({ length: 6 }, block) }, (m, x: Sym) => m.blocks.reduce((h, next) => next(h), x));
+  const layer = module({ blocks: Array.from({ length: 6 }, block) }, (m, x: Sym) =>
+    m.blocks.reduce((h, next) => next(h), x),
+  );
   return {
-    batch: { x: spec("float32", [batch, channels, size, size]), target: spec("float32", [batch, channels, size, size]) },
+    batch: {
+      x: spec("float32", [batch, channels, size, size]),
+      target: spec("float32", [batch, channels, size, size]),
+    },
     layer: layer as never,
     loss: (scope, { x, target }) => mean(square(sub(layer.apply(scope, "", x), target))),
   };
@@ -35,9 +40,14 @@ function ddpmCifar(batch: number): BenchNetwork {
   const layer = unet2d(UNET_2D_VARIANTS["ddpm-cifar10"]);
   const image = [batch, 3, 32, 32];
   return {
-    batch: { x: spec("float32", image), target: spec("float32", image), t: spec("float32", [batch]) },
+    batch: {
+      x: spec("float32", image),
+      target: spec("float32", image),
+      t: spec("float32", [batch]),
+    },
     layer: layer as never,
-    loss: (scope, { x, target, t }) => mean(square(sub(layer.apply(scope, "", { sample: x, timestep: t }), target))),
+    loss: (scope, { x, target, t }) =>
+      mean(square(sub(layer.apply(scope, "", { sample: x, timestep: t }), target))),
   };
 }
 

@@ -13,7 +13,11 @@ const optimiser = adamW();
 const definition = { layout, optimiser };
 const compiled = await compile(
   ({ vectors, batch, control }) => {
-    const { loss, gradient } = gradientGraph({ layout, loss: (scope, given) => ({ loss: network.loss(scope, given as never) }) }, vectors["parameters"], batch);
+    const { loss, gradient } = gradientGraph(
+      { layout, loss: (scope, given) => ({ loss: network.loss(scope, given as never) }) },
+      vectors["parameters"],
+      batch,
+    );
     return { loss, ...applyGraph(definition, vectors, gradient, control) };
   },
   { vectors: vectorSpecs(definition), batch: network.batch, control: CONTROL },
@@ -21,7 +25,8 @@ const compiled = await compile(
 );
 const initial = initialise(network.layer, random);
 const flat = new Float32Array(layout.size);
-for (const [name, { offset }] of Object.entries(layout.entries)) flat.set(initial[name].data, offset);
+for (const [name, { offset }] of Object.entries(layout.entries))
+  flat.set(initial[name].data, offset);
 let vectors: Record<string, Tensor> = {
   parameters: float32([layout.size], flat),
   m: float32([layout.size], new Float32Array(layout.size)),
@@ -40,7 +45,11 @@ await serve(once);
 async function once(): Promise<number> {
   step++;
   const scalar = (value: number): Tensor => float32([], [value]);
-  const result = (await compiled({ vectors, batch, control: { learningRate: scalar(1e-4), step: scalar(step), emaDecay: scalar(0) } } as never)) as unknown as { loss: Tensor; vectors: Record<string, Tensor> };
+  const result = (await compiled({
+    vectors,
+    batch,
+    control: { learningRate: scalar(1e-4), step: scalar(step), emaDecay: scalar(0) },
+  } as never)) as unknown as { loss: Tensor; vectors: Record<string, Tensor> };
   vectors = result.vectors;
   return Number(result.loss.data[0]);
 }

@@ -50,7 +50,11 @@ export class InternalError extends NijimiError {
 
 /** True for errors of this family, also across two copies of the package. */
 export function isNijimiError(error: unknown): error is NijimiError {
-  return error instanceof Error && typeof (error as { code?: unknown }).code === "string" && /^(NijimiError|InternalError)$/.test(error.name);
+  return (
+    error instanceof Error &&
+    typeof (error as { code?: unknown }).code === "string" &&
+    /^(NijimiError|InternalError)$/.test(error.name)
+  );
 }
 
 /** Throws an {@link InternalError} unless `condition` holds. For invariants only, never for user input. */
@@ -66,8 +70,12 @@ export function invariant(condition: unknown, message: string): asserts conditio
  */
 export function unknownName(what: string, got: string, accepted: readonly string[]): NijimiError {
   const near = nearestNames(got, accepted);
-  const hint = near.length > 0 ? ` Did you mean ${near.map((n) => JSON.stringify(n)).join(" or ")}?` : "";
-  return new NijimiError("option", `Unknown ${what} ${JSON.stringify(got)}.${hint} Accepted: ${accepted.join(", ")}.`);
+  const hint =
+    near.length > 0 ? ` Did you mean ${near.map((n) => JSON.stringify(n)).join(" or ")}?` : "";
+  return new NijimiError(
+    "option",
+    `Unknown ${what} ${JSON.stringify(got)}.${hint} Accepted: ${accepted.join(", ")}.`,
+  );
 }
 
 /** The accepted names closest to `got` by edit distance (case-insensitive), at most `limit`, nearest first. */
@@ -75,7 +83,10 @@ export function nearestNames(got: string, accepted: readonly string[], limit = 3
   const wanted = got.toLowerCase();
   return accepted
     .map((name) => ({ name, distance: editDistance(wanted, name.toLowerCase()) }))
-    .filter(({ name, distance }) => distance <= Math.max(2, Math.floor(Math.max(name.length, wanted.length) / 3)))
+    .filter(
+      ({ name, distance }) =>
+        distance <= Math.max(2, Math.floor(Math.max(name.length, wanted.length) / 3)),
+    )
     .sort((a, b) => a.distance - b.distance || a.name.length - b.name.length)
     .slice(0, limit)
     .map(({ name }) => name);

@@ -133,7 +133,11 @@ describe("simplification", () => {
   });
 
   it("never computes what no output needs", () => {
-    expect(count(({ x, y }) => (softplus(y), relu(x)))).not.toContain("exp");
+    const kept = count(({ x, y }) => {
+      softplus(y);
+      return relu(x);
+    });
+    expect(kept).not.toContain("exp");
   });
 
   it("an attention shares its probabilities with its gradient", () => {

@@ -5,7 +5,8 @@ let tables: readonly Int32Array[] | undefined;
 
 /** The checksum of bytes. */
 export function crc32(bytes: Uint8Array): number {
-  const [t0, t1, t2, t3, t4, t5, t6, t7] = (tables ??= makeTables());
+  tables ??= makeTables();
+  const [t0, t1, t2, t3, t4, t5, t6, t7] = tables;
   let crc = 0xffffffff;
   let at = 0;
   for (; at + 8 <= bytes.length; at += 8) {

@@ -4,7 +4,7 @@
  * DDPM (arXiv:2006.11239) appendix B; scale-shift conditioning and residual up/downsampling from Improved DDPM and
  * ADM (arXiv:2105.05233); FIR resampling and 1/√2 skips from NCSN++ (arXiv:2011.13456).
  */
-import { type Dim } from "../../graph/dim.ts";
+import type { Dim } from "../../graph/dim.ts";
 import {
   add,
   averagePool2d,
