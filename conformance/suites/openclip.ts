@@ -258,9 +258,8 @@ async function compareGradients(
 /** OpenAI's file of mixed precision and the old format: sums of all tensors, and features. */
 async function halfPrecision(c: Case, device: Device): Promise<Comparison[]> {
   const tensors = c.tensors();
-  const [mixed, legacy] = (c.json.config?.["files"] as string[]).map((file) =>
-    join(c.folder, basename(file)),
-  );
+  const { files = [] } = (c.json.config ?? {}) as { files?: readonly string[] };
+  const [mixed, legacy] = files.map((file) => join(c.folder, basename(file)));
   /** In the order of the names given, or of the file. */
   const sums = async (path: string, order?: readonly string[]) => {
     const checkpoint = await openCheckpoint(path);

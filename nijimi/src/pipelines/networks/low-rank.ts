@@ -85,7 +85,7 @@ export function adapterLoad(
 /** Linear layers and convolutions; a table of embeddings has the shape of a linear layer. */
 function takesFactors(name: string, { length }: readonly number[]): boolean {
   return (
-    name.endsWith(WEIGHT) && (length === 2 || length === 4) && !/embedding\.weight$/.test(name)
+    name.endsWith(WEIGHT) && (length === 2 || length === 4) && !name.endsWith("embedding.weight")
   );
 }
 
