@@ -17,6 +17,7 @@ import { loadLatest, saveCheckpoint } from "./checkpoint.node.ts";
 import { type RunFolder, runFolder } from "./folder.node.ts";
 import type { RunEvent, RunOptions } from "./events.ts";
 import { logLine, openLog } from "./log.node.ts";
+import { writeReport } from "./report.node.ts";
 import { encodeSheet } from "./preview-sheet.ts";
 
 /** See `run-recipe.ts`. */
@@ -70,7 +71,7 @@ export const runRecipe: Platform["runRecipe"] = async function* <S extends Commo
       ...(options.signal && { signal: options.signal }),
     });
     const last = yield* writes
-      ? recorded(events, training, folder, start, options, now)
+      ? recorded(events, { recipe: recipe.name, settings, training, folder }, start, options, now)
       : silent(events, start);
     if (last.update < settings.updates || !writes) return;
     yield await saveModel(training, last, folder);
@@ -153,11 +154,18 @@ async function* silent(
   return state;
 }
 
+/** What is recorded where. */
+interface Recorded {
+  readonly recipe: string;
+  readonly settings: Settings;
+  readonly training: Training;
+  readonly folder: RunFolder;
+}
+
 /** Passes events on and writes log, previews and checkpoints in between. */
 async function* recorded(
   events: AsyncGenerator<LoopEvent>,
-  training: Training,
-  folder: RunFolder,
+  { recipe, settings, training, folder }: Recorded,
   start: TrainingState,
   options: RunOptions,
   now: () => number,
@@ -184,6 +192,7 @@ async function* recorded(
       if (event.type !== "step-end") continue;
       if (due(previewedAt, previewMinutes)) {
         yield* look(training, folder, state);
+        await writeReport(folder, recipe, settings);
         previewedAt = now();
       }
       if (due(savedAt, checkpointMinutes)) yield await save();
@@ -195,6 +204,7 @@ async function* recorded(
     // Also when the caller stops or the signal fires: what was learnt is kept.
     if (saved < state.update) await save();
     await log.close();
+    await writeReport(folder, recipe, settings);
   }
   return state;
 }

@@ -50,6 +50,8 @@ describe("runRecipe", () => {
     expect(log.map(({ update }) => update)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
     expect(log[39].losses["model"]).toBeLessThan(log[0].losses["model"]);
     expect((await readdir(join(root, "whole", "previews"))).length).toBe(40);
+    const page = await readFile(join(root, "whole", "report.html"), "utf8");
+    expect(page).toContain("previews/noise-00000040.png");
     expect(await readFile(join(root, "whole", "evaluations.jsonl"), "utf8")).toContain(
       '"update":40',
     );
