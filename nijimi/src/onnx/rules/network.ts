@@ -76,6 +76,29 @@ function affineConvolution(
   return emit.node("Reshape", [y, emit.ints(shape)]);
 }
 
+/**
+ * Attention without a mask by the operator that works in tiles: the scores [B, H, N, M] never lie in memory at once.
+ * It takes and gives heads side by side, [B, N, H·D]; transpositions around it cancel in the runtime.
+ */
+function fusedAttention(
+  emit: Emitter,
+  heads: number,
+  scale: number,
+  [, , , width]: Shape,
+  inputs: readonly string[],
+): string {
+  const perm = { perm: { ints: [0, 2, 1, 3] } };
+  const sideBySide = inputs.map((x) =>
+    emit.node("Reshape", [emit.node("Transpose", [x], perm), emit.ints([0, 0, -1])]),
+  );
+  const y = emit.contrib("MultiHeadAttention", sideBySide, {
+    num_heads: { i: heads },
+    scale: { f: scale },
+  });
+  const split = emit.node("Reshape", [y, emit.ints([0, 0, heads, width as number])]);
+  return emit.node("Transpose", [split], perm);
+}
+
 export const NETWORK = {
   matmul: (emit, _, inputs) => emit.node("MatMul", inputs),
   softmax: (emit, { attributes: { axis } }, [x]) =>
@@ -109,7 +132,11 @@ export const NETWORK = {
     const scaled = emit.node("Mul", [x, broadcast(scale)]);
     return emit.node("Add", [scaled, addend ? offset : broadcast(offset)]);
   },
-  attention: (emit, { attributes: { scale } }, [q, k, v, mask]) => {
+  attention: (emit, node, [q, k, v, mask]) => {
+    const { attributes: { scale }, inputs: [query], shape } = node; // prettier-ignore
+    const heads = query.shape[1];
+    if (emit.onMlas && !emit.portable && mask === undefined && typeof heads === "number")
+      return fusedAttention(emit, heads, scale, shape, [q, k, v]);
     const turned = emit.node("Transpose", [k], { perm: { ints: [0, 1, 3, 2] } });
     const scores = emit.node("MatMul", [emit.node("Mul", [q, emit.scalar(scale)]), turned]);
     const masked = mask === undefined ? scores : emit.node("Add", [scores, mask]);
