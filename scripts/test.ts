@@ -7,6 +7,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureBrowser } from "./browser/find-browser.ts";
+import { ensureMpi } from "./mpi/ensure-mpi.ts";
 import { quickStages } from "./stages/quick.ts";
 import { type Outcome, runStage } from "./stages/stage.ts";
 import { thoroughStages } from "./stages/thorough.ts";
@@ -18,6 +19,7 @@ mkdirSync(RESULTS, { recursive: true });
 
 const say = (line: string) => console.error(line);
 const browser = ensureBrowser(say);
+ensureMpi(say);
 const all = process.argv.includes("--all");
 const wanted = process.argv.slice(2).filter((argument) => argument !== "--all");
 const stages = (all ? thoroughStages(RESULTS, browser, say) : quickStages(RESULTS)).filter(

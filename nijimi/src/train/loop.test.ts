@@ -156,10 +156,10 @@ describe("train", () => {
       };
     };
     const program = regression({ batchSize: 4 });
-    const gather = () => new Float32Array(0);
+    const rest = { average, gather: () => new Float32Array(0), broadcast: () => {} };
     const [first, second] = await Promise.all(
       [0, 1].map((index) =>
-        run(program, { feed: share(index), together: { index, count: 2, average, gather } }),
+        run(program, { feed: share(index), together: { index, count: 2, ...rest } }),
       ),
     );
     const alone = await run(regression(), { feed: rows(8) });

@@ -53,6 +53,8 @@ export interface TrainOptions extends ProgramOptions {
   readonly accumulate?: number;
   /** Several processes that train together. @default alone */
   readonly together?: Together;
+  /** Asked after every update: true ends the loop there. Of several processes, one is enough to end all. */
+  readonly stop?: () => boolean;
   readonly signal?: AbortSignal;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
@@ -68,13 +70,15 @@ export interface TrainOptions extends ProgramOptions {
  *   if (event.type === "step-end") report(event.update, event.losses);
  */
 export async function* train(program: Program, options: TrainOptions): AsyncGenerator<LoopEvent> {
-  const { feed, start, updates, signal, now, accumulate = 1 } = options;
+  const { feed, start, updates, signal, now, together, accumulate = 1 } = options;
   const batches = feed(start.position)[Symbol.asyncIterator]();
   const stepper = await compileStepper(program, options);
   let state = start;
+  let stopped = false;
   try {
-    while (state.update < updates) {
-      signal?.throwIfAborted();
+    while (state.update < updates && !stopped) {
+      // Several processes stop together, after an update.
+      if (together === undefined) signal?.throwIfAborted();
       const began = now();
       const parts: FeedBatch[] = [];
       while (parts.length < accumulate) parts.push(await nextBatch(batches));
@@ -83,7 +87,7 @@ export async function* train(program: Program, options: TrainOptions): AsyncGene
       if (broken.length > 0) yield { type: "samples-broken", broken };
       const { vectors, ...numbers } = await stepper.step(state, parts);
       await refuseNonFinite(program, options, state, parts, numbers);
-      const samples = sum(parts.map(({ size }) => size)) * (options.together?.count ?? 1);
+      const samples = sum(parts.map(({ size }) => size)) * (together?.count ?? 1);
       const last = parts[parts.length - 1];
       state = {
         update: state.update + 1,
@@ -103,11 +107,21 @@ export async function* train(program: Program, options: TrainOptions): AsyncGene
         waited,
         state,
       };
+      stopped = await agree(together, options.stop?.() === true || signal?.aborted === true);
     }
+    signal?.throwIfAborted();
   } finally {
     await batches.return?.();
     await stepper.dispose();
   }
+}
+
+/** True when one process wants it. */
+async function agree(together: Together | undefined, wanted: boolean): Promise<boolean> {
+  if (together === undefined) return wanted;
+  const votes = Float32Array.of(wanted ? 1 : 0);
+  await together.average(votes);
+  return votes[0] > 0;
 }
 
 async function nextBatch(batches: AsyncIterator<FeedBatch>): Promise<FeedBatch> {

@@ -13,3 +13,5 @@ export const runRecipe: Platform["runRecipe"] = async function* () {
 export const storedSettings: Platform["storedSettings"] = async () => {
   throw new NijimiError("unsupported", NO_FILES);
 };
+
+export const connectMpi: Platform["connectMpi"] = async () => undefined;

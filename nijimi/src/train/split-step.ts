@@ -12,6 +12,8 @@ export interface Together {
   average(vector: Float32Array): void | Promise<void>;
   /** The vectors of all processes, which have one length, one after the other in order. */
   gather(vector: Float32Array): Float32Array | Promise<Float32Array>;
+  /** Overwrites a vector with the first process's, bit for bit. */
+  broadcast(vector: Float32Array): void | Promise<void>;
 }
 
 /** Gradients averaged over the parts and the processes, then the update. */

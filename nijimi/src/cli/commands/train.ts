@@ -1,11 +1,12 @@
 /** `nijimi train`: runs a recipe, shows how it goes, and goes on where it was stopped. */
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { home } from "../../internal/home.node.ts";
 import type { StepEnd } from "../../train/loop.ts";
 import type { CommonSettings, Recipe } from "../../train/recipe.ts";
 import { loadRecipe, RECIPE_NAMES } from "../../train/recipes/table.ts";
 import type { RunEvent } from "../../train/run/events.ts";
-import { resumedSettings, runRecipe } from "../../train/run/run-recipe.ts";
+import { connectMpi, resumedSettings, runRecipe } from "../../train/run/run-recipe.ts";
 import { applySettings } from "../../train/settings.ts";
 import { sparkline } from "../../train/sparkline.ts";
 import { defineCommand } from "../command.ts";
@@ -58,6 +59,10 @@ export const command = defineCommand({
       description: "The embedded model's autoencoder",
     },
     { command: "train emoji-autoencoder --resume", description: "Go on after a stop or a crash" },
+    {
+      command: "train emoji-autoencoder --set channels=[64,64,128,128]",
+      description: "With another setting, here a larger network",
+    },
     { command: "train emoji-autoencoder --dry-run", description: "What would be trained, and how" },
   ],
   async run(values, { env, signal, result, say, progress }) {
@@ -73,6 +78,8 @@ export const command = defineCommand({
       );
       return;
     }
+    const together = await connectMpi(env);
+    const speaks = together === undefined || together.index === 0;
     const view = terminalView(recipe.name, settings, { say, progress });
     let last: RunEvent | undefined;
     for await (const event of runRecipe(recipe, settings, {
@@ -83,12 +90,15 @@ export const command = defineCommand({
       checkpointMinutes,
       previewMinutes,
       signal,
-      ...(threads !== undefined && { threads }),
+      ...threadsOf(threads, together),
+      ...(together && { together }),
       ...(minutes !== undefined && { minutes }),
     })) {
-      view.show(event);
+      if (speaks) view.show(event);
       last = event;
     }
+    together?.finalize();
+    if (!speaks) return;
     view.end();
     const model = last?.type === "run-end" ? last.model : undefined;
     result({ folder, ...(model !== undefined && { model }) }, () =>
@@ -96,6 +106,16 @@ export const command = defineCommand({
     );
   },
 });
+
+/** Threads of a process: as asked for, else its share of the machine's when several train on it. */
+function threadsOf(
+  asked: number | undefined,
+  together: { readonly local: number } | undefined,
+): { readonly threads?: number } {
+  if (asked !== undefined) return { threads: asked };
+  if (together === undefined) return {};
+  return { threads: Math.max(1, Math.floor(availableParallelism() / together.local)) };
+}
 
 /** A name is a folder below the home's `training`; a path is itself. */
 function runPath(root: string, run: string): string {

@@ -1,5 +1,6 @@
 /** Trainings as users start them: a recipe and a folder. */
 import type { CommonSettings, Recipe } from "../recipe.ts";
+import type { Together } from "../split-step.ts";
 import type { RunEvent, RunOptions } from "./events.ts";
 
 /**
@@ -18,6 +19,18 @@ export async function* runRecipe<S extends CommonSettings>(
 ): AsyncGenerator<RunEvent> {
   const platform = await import("#train");
   yield* platform.runRecipe(recipe, settings, options);
+}
+
+/**
+ * The processes that `mpirun` started this one with, for `together` of a run; undefined when it runs alone.
+ *
+ * @throws NijimiError `device` when the launcher's library cannot be used
+ */
+export async function connectMpi(
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<(Together & { readonly local: number; finalize(): void }) | undefined> {
+  const platform = await import("#train");
+  return platform.connectMpi(env);
 }
 
 /**

@@ -12,6 +12,7 @@ import { type LoopEvent, train } from "../loop.ts";
 import { initialVectors, type Program } from "../program.ts";
 import type { Platform } from "../platform.ts";
 import type { CommonSettings, Recipe, Settings, Training } from "../recipe.ts";
+import { shareState } from "../share-state.ts";
 import { DATA_START, type TrainingState } from "../state.ts";
 import { loadLatest, saveCheckpoint } from "./checkpoint.node.ts";
 import { type RunFolder, runFolder } from "./folder.node.ts";
@@ -26,7 +27,7 @@ export const runRecipe: Platform["runRecipe"] = async function* <S extends Commo
   settings: S,
   options: RunOptions,
 ): AsyncGenerator<RunEvent> {
-  const { together, now = () => performance.now(), workers = 1 } = options;
+  const { together, now = () => performance.now(), workers = 1, minutes = Infinity } = options;
   const rank = together ?? ALONE;
   const writes = rank.index === 0;
   const folder = runFolder(options.folder);
@@ -40,7 +41,8 @@ export const runRecipe: Platform["runRecipe"] = async function* <S extends Commo
   });
   const { program } = training;
   try {
-    const start = await startState(program, settings.seed, folder);
+    const own = await startState(program, settings.seed, writes ? folder : undefined);
+    const start = together === undefined ? own : await shareState(own, together);
     if (start.update > 0 && options.resume !== true)
       throw new NijimiError(
         "file",
@@ -59,12 +61,14 @@ export const runRecipe: Platform["runRecipe"] = async function* <S extends Commo
       if (writes) yield await saveModel(training, start, folder);
       return;
     }
+    const began = now();
     const events = train(program, {
       feed: training.feed,
       start,
       updates: settings.updates,
       accumulate: settings.accumulate,
       now,
+      stop: () => now() - began >= minutes * 60_000,
       ...(together && { together }),
       ...(options.threads !== undefined && { threads: options.threads }),
       ...(options.device !== undefined && { device: options.device }),
@@ -85,16 +89,16 @@ function trainedModel(folder: string, nameOrPath: string): string {
   return /[\\/]/.test(nameOrPath) ? nameOrPath : runFolder(join(folder, "..", nameOrPath)).model;
 }
 
-/** The run's first state: its last checkpoint, or initial values from the seed. */
+/** The run's first state: the folder's last checkpoint, or initial values from the seed. */
 async function startState(
   program: Program,
   seed: number,
-  { checkpoints }: RunFolder,
+  folder: RunFolder | undefined,
 ): Promise<TrainingState> {
   const vectors = initialVectors(program, (player) =>
     torchGenerator(deriveSeed(seed, "initialise", player)),
   );
-  const saved = await loadLatest(checkpoints, program, vectors);
+  const saved = folder && (await loadLatest(folder.checkpoints, program, vectors));
   return saved ?? { update: 0, samples: 0, position: DATA_START, vectors };
 }
 
@@ -170,7 +174,7 @@ async function* recorded(
   options: RunOptions,
   now: () => number,
 ): AsyncGenerator<RunEvent, TrainingState> {
-  const { checkpointMinutes = 5, previewMinutes = 15, keep = 2, minutes = Infinity } = options;
+  const { checkpointMinutes = 5, previewMinutes = 15, keep = 2 } = options;
   const began = now();
   const due = (since: number, after: number): boolean => now() - since >= after * 60_000;
   const log = await openLog(folder.log, start.update);
@@ -196,7 +200,6 @@ async function* recorded(
         previewedAt = now();
       }
       if (due(savedAt, checkpointMinutes)) yield await save();
-      if (due(began, minutes)) break;
     }
     if (state.update > start.update) yield* look(training, folder, state);
     if (saved < state.update) yield await save();

@@ -108,9 +108,10 @@ describe("runRecipe", () => {
 /** Runs in a process of its own, which is killed `milliseconds` after some of its updates; true when it ended first. */
 function runAndKill(folder: string, resume: boolean, milliseconds: number): Promise<boolean> {
   const script = fileURLToPath(new URL("../testing/run-tiny.ts", import.meta.url));
+  const options = JSON.stringify({ resume });
   const child = spawn(
     process.execPath,
-    ["--conditions=@nijimi/source", "--import", "tsx", script, folder, "8", resume ? "resume" : ""],
+    ["--conditions=@nijimi/source", "--import", "tsx", script, folder, options, "delay=8"],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   let updates = 0;
