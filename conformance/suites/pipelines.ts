@@ -30,17 +30,18 @@ type Generate = (pipeline: Pipeline, request: never) => AsyncGenerator<Generatio
 const TASKS: readonly (readonly [pattern: RegExp, run: Generate])[] = [
   [/Img2Img/, imageToImage as Generate],
   [/Inpaint/, inpaint as Generate],
-  [/StableDiffusion/, textToImage as Generate],
 ];
 
-const taskOf = (name = "") => TASKS.find(([pattern]) => pattern.test(name))?.[1];
+/** Text to image unless the function says otherwise: some cases only say how their weights were merged. */
+const taskOf = (name = ""): Generate =>
+  TASKS.find(([pattern]) => pattern.test(name))?.[1] ?? (textToImage as Generate);
 
 export const suite: Suite = {
   kind: "pipelines",
   accepts: ({ json }) =>
     json.section === "pipelines" &&
     typeof json.config?.["checkpoint"] === "string" &&
-    (taskOf(json.function) !== undefined || json.function === "transformers.CLIPTextModel"),
+    (json.config["prompt"] !== undefined || json.function === "transformers.CLIPTextModel"),
   async run(c, { device }) {
     const checkpoint = String(c.json.config?.["checkpoint"]);
     const results = await compareWith(c, checkpoint, device as Device);
@@ -219,7 +220,7 @@ async function compareEmbeddings(c: Case, pipeline: Pipeline): Promise<Compariso
 async function comparePicture(c: Case, pipeline: Pipeline): Promise<Comparison[]> {
   const tensors = c.tensors();
   const ends: StepEnd[] = [];
-  const run = taskOf(c.json.function) as Generate;
+  const run = taskOf(c.json.function);
   const images = await allImages(run(pipeline, requestOf(c) as never), (event) => {
     if (event.type === "step-end")
       ends.push({ ...event, latents: { ...event.latents, data: event.latents.data.slice() } });
