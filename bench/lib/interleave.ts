@@ -49,6 +49,7 @@ export async function interleave(contenders: readonly Contender[], rounds = 5): 
     }));
   } finally {
     for (const { process } of running) process.stdin.end();
+    await Promise.all(running.map(({ ended }) => ended));
   }
 }
 
@@ -72,6 +73,8 @@ interface Running {
   readonly process: ChildProcessWithoutNullStreams;
   /** The next line that is wanted; rejects when the process ends first. */
   line(wanted: (line: string) => boolean): Promise<string>;
+  /** Settles when the process has ended; what it said of its peak memory is then on standard error. */
+  readonly ended: Promise<void>;
 }
 
 function start({ name, command, args }: Contender): Running {
@@ -84,20 +87,25 @@ function start({ name, command, args }: Contender): Running {
     lines.push(line.trim());
     notify();
   });
-  let ended: string | undefined;
-  process.on("exit", (code) => {
-    ended = `${name} ended with ${code}: ${errors}`;
-    notify();
+  let failure: string | undefined;
+  const ended = new Promise<void>((resolve) => {
+    process.on("close", (code) => {
+      failure = `${name} ended with ${code}: ${errors}`;
+      for (const line of errors.match(/^.*\bpeak\b.*$/gm) ?? []) console.error(line);
+      notify();
+      resolve();
+    });
   });
   return {
     process,
+    ended,
     async line(wanted) {
       for (;;) {
         while (lines.length > 0) {
           const line = lines.shift() as string;
           if (wanted(line)) return line;
         }
-        if (ended !== undefined) throw new Error(ended);
+        if (failure !== undefined) throw new Error(failure);
         await new Promise<void>((resolve) => (notify = resolve));
       }
     },

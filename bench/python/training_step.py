@@ -42,6 +42,10 @@ else:
     call = lambda x, t: net(x, t).sample
 
 if layout == "channels_last":
+    # torch 2.8's group norm crashes in its backward on channels-last tensors: it gets, and gives, contiguous ones,
+    # and the convolutions around it, whose weights are channels-last, convert.
+    contiguous = nn.GroupNorm.forward
+    nn.GroupNorm.forward = lambda self, x: contiguous(self, x.contiguous())
     net = net.to(memory_format=torch.channels_last)
 optimiser = torch.optim.AdamW(net.parameters(), lr=1e-4)
 x, target = torch.randn(shape), torch.randn(shape)
