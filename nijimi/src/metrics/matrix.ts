@@ -23,18 +23,27 @@ export function matrixOf(t: Tensor, what: string): Matrix {
       "shape",
       `${what}: got [${t.shape}]; expected [N, D], one row per sample.`,
     );
+  const data = floatsOf(t, what);
+  const [rows, columns] = t.shape;
+  refuseNonFinite(data, columns, what);
+  return { rows, columns, data };
+}
+
+/** The numbers of a tensor of floats: float64 as they are, everything shorter as float32. */
+export function floatsOf(t: Tensor, what: string): Floats {
   if (!isFloat(t.dtype))
     throw new NijimiError("dtype", `${what}: got ${t.dtype}; expected floats.`);
-  const data = t.dtype === "float64" ? toFloat64(t) : toFloat32(t);
-  const [rows, columns] = t.shape;
-  if (!Number.isFinite(sum(data))) {
-    const bad = data.findIndex((value) => !Number.isFinite(value));
-    throw new NijimiError(
-      "numeric",
-      `${what}: row ${Math.floor(bad / columns)}, column ${bad % columns} is ${data[bad]}; expected finite numbers.`,
-    );
-  }
-  return { rows, columns, data };
+  return t.dtype === "float64" ? toFloat64(t) : toFloat32(t);
+}
+
+/** @throws NijimiError `numeric` naming row and column of the first NaN or infinity */
+export function refuseNonFinite(data: Floats, columns: number, what: string): void {
+  if (Number.isFinite(sum(data))) return;
+  const bad = data.findIndex((value) => !Number.isFinite(value));
+  throw new NijimiError(
+    "numeric",
+    `${what}: row ${Math.floor(bad / columns)}, column ${bad % columns} is ${data[bad]}; expected finite numbers.`,
+  );
 }
 
 /** {@link matrixOf} in float64. */

@@ -3,38 +3,6 @@
  * loops of the panel factorisations, where a call of the engine would cost more than the work.
  */
 
-/** out[r] = Σ_i rows[r, i]·v[i] for r < count and i ≥ from. @param rows [≥ count, width] */
-export function rowDots(
-  rows: Float64Array,
-  count: number,
-  width: number,
-  from: number,
-  v: Float64Array,
-  out: Float64Array,
-): void {
-  let r = 0;
-  for (; r + 3 < count; r += 4) {
-    const [r0, r1, r2, r3] = [r * width, (r + 1) * width, (r + 2) * width, (r + 3) * width];
-    let [s0, s1, s2, s3] = [0, 0, 0, 0];
-    for (let i = from; i < width; i++) {
-      const x = v[i];
-      s0 += rows[r0 + i] * x;
-      s1 += rows[r1 + i] * x;
-      s2 += rows[r2 + i] * x;
-      s3 += rows[r3 + i] * x;
-    }
-    out[r] = s0;
-    out[r + 1] = s1;
-    out[r + 2] = s2;
-    out[r + 3] = s3;
-  }
-  for (; r < count; r++) {
-    let s = 0;
-    for (let i = from; i < width; i++) s += rows[r * width + i] * v[i];
-    out[r] = s;
-  }
-}
-
 /** target[i] −= Σ_r factors[r]·rows[r, i] for r < count and i ≥ from. @param rows [≥ count, width] */
 export function subtractRows(
   target: Float64Array,

@@ -39,12 +39,33 @@ export async function shrink(
       inner,
       columns,
     );
-    for (let i = 0; i < rows; i++) {
-      // The target never lies behind the source, so nothing is overwritten before it is read.
-      const from = (width + start + i) * size + width + first;
-      const to = (start + i) * rest + first;
-      const at = i * columns;
-      for (let j = 0; j < columns; j++) matrix[to + j] = matrix[from + j] - change[at + j];
-    }
+    subtractStrip(matrix, change, { size, width, start, rows, first, columns });
+  }
+}
+
+interface Strip {
+  readonly size: number;
+  readonly width: number;
+  /** First row of the smaller matrix, and rows. */
+  readonly start: number;
+  readonly rows: number;
+  /** First column of the smaller matrix, and columns. */
+  readonly first: number;
+  readonly columns: number;
+}
+
+/** Not part of the loop above, since loops of functions that await are not compiled well. */
+function subtractStrip(
+  matrix: Float64Array,
+  change: Float64Array,
+  { size, width, start, rows, first, columns }: Strip,
+): void {
+  const rest = size - width;
+  for (let i = 0; i < rows; i++) {
+    // The target never lies behind the source, so nothing is overwritten before it is read.
+    const from = (width + start + i) * size + width + first;
+    const to = (start + i) * rest + first;
+    const at = i * columns;
+    for (let j = 0; j < columns; j++) matrix[to + j] = matrix[from + j] - change[at + j];
   }
 }

@@ -22,8 +22,27 @@ export async function traceSqrtProduct(
 ): Promise<number> {
   const { rank, rows } = await semidefiniteCholesky(a, n, product);
   if (rank === 0) return 0;
-  const half = await product(rows, b, rank, n, n); // U Bᵀ = U B
-  const coupled = await product(half, rows, rank, n, rank); // U B Uᵀ
+  const coupled = await conjugated(rows, b, rank, n, product);
   const eigenvalues = await symmetricEigenvalues(coupled, rank, product);
   return eigenvalues.reduce((sum, value) => sum + Math.sqrt(Math.max(0, value)), 0);
+}
+
+/** Rows of U B multiplied at a time: bounds what products allocate. */
+const STRIP = 256;
+
+/** U B Uᵀ of U [rank, n] and a symmetric B [n, n]. */
+async function conjugated(
+  u: Float64Array,
+  b: Float64Array,
+  rank: number,
+  n: number,
+  product: Product,
+): Promise<Float64Array> {
+  const out = new Float64Array(rank * rank);
+  for (let start = 0; start < rank; start += STRIP) {
+    const rows = Math.min(STRIP, rank - start);
+    const half = await product(u.subarray(start * n, (start + rows) * n), b, rows, n, n); // U Bᵀ
+    out.set(await product(half, u, rows, n, rank), start * rank);
+  }
+  return out;
 }
