@@ -5,6 +5,7 @@ import type { Suite } from "../case.ts";
 
 export const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   adapters: async () => (await import("./adapters.ts")).suite,
+  adversarial: async () => (await import("./adversarial.ts")).suite,
   aesthetics: async () => (await import("./aesthetics.ts")).suite,
   autoencoders: async () => (await import("./autoencoders.ts")).suite,
   badinput: async () => (await import("./badinput.ts")).suite,

@@ -5,6 +5,7 @@ export * from "./blocks/resnet.ts";
 export * from "./blocks/unet-blocks.ts";
 export * from "./inception-v3.ts";
 export * from "./lpips.ts";
+export * from "./patch-discriminator.ts";
 export * from "./unet-2d-condition.ts";
 export * from "./autoencoder-kl.ts";
 export * from "./controlnet.ts";

@@ -2,6 +2,7 @@ export * from "./compile-program.ts";
 export * from "./ema.ts";
 export * from "./feed.ts";
 export * from "./loop.ts";
+export * from "./losses/adversarial.ts";
 export * from "./optimisers/adam.ts";
 export * from "./optimisers/clip.ts";
 export * from "./optimisers/optimiser.ts";
