@@ -17,7 +17,6 @@ export type { Component, Mismatch } from "./layouts/component.ts";
 export { FAMILIES } from "./layouts/families.ts";
 export type { Family, Support } from "./layouts/families.ts";
 export { prefixed, toForeign, toOurs, type KeyMap, type Mapped } from "./layouts/key-map.ts";
-export { toOurs } from "./layouts/key-map.ts";
 export * from "./layouts/load.ts";
 export * from "./layouts/open.ts";
 export { outlineOfConfig, type UNetOutline } from "./layouts/unet-outline.ts";
