@@ -11,6 +11,9 @@ const NEWER_LTS = 24;
 /** Every case there is: those of the workspace's neighbour where present, else the committed ones. */
 const FIXTURES = "../shared/fixtures";
 
+/** Real pictures and weights, in the workspace's neighbour where present. */
+const DATA = "../shared/data";
+
 /**
  * @param results folder that reports are written to
  * @param browser the Chromium whose software Vulkan stands in for a GPU
@@ -31,8 +34,22 @@ export function thoroughStages(
     conformanceStage("conformance-webgpu", results, gpu, 15, { env: softwareVulkan(browser) }),
     { ...vitestStage("conformance-browser", results, browserTests, 15), env: inBrowser },
     conformanceStage("conformance-built", results, [], 10, { built: true }),
+    ...dataStages(results, say),
     ...newerNodeStages(results, say),
   ];
+}
+
+/** Tests on real data, which users do not have. */
+function dataStages(results: string, say: (line: string) => void): Stage[] {
+  if (existsSync(DATA))
+    return [
+      {
+        ...vitestStage("data-tests", results, ["conformance/data"], 15),
+        env: { NIJIMI_DATA: DATA },
+      },
+    ];
+  say(`${DATA} is not there: tests on real data are left out.`);
+  return [];
 }
 
 function newerNodeStages(results: string, say: (line: string) => void): Stage[] {

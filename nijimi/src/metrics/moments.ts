@@ -64,7 +64,8 @@ export function moments(
         );
       if (rows === 0) return state;
       const data = floatsOf(batch, "features");
-      const scatter = (state.scatter ??= emptyScatter(meanOf(data, rows, dimensions)));
+      state.scatter ??= emptyScatter(meanOf(data, rows, dimensions));
+      const { scatter } = state;
       await usingProduct(options, workOfAdding(scatter, rows), (product) =>
         addRows(scatter, data, rows, product),
       );

@@ -1,9 +1,13 @@
 /** The autoencoder of the embedded model: 128×128 pictures on white as 16×16×8 latents. */
 import { defineRecipe } from "../../recipe.ts";
-import { buildKlAutoencoder, type KlAutoencoderSettings } from "../kl-autoencoder.ts";
+import {
+  AUTOENCODER_DEFAULTS,
+  type AutoencoderSettings,
+  buildAutoencoder,
+} from "../autoencoder/recipe.ts";
 import { emojiData } from "./data.ts";
 
-interface EmojiAutoencoderSettings extends KlAutoencoderSettings {
+interface EmojiAutoencoderSettings extends AutoencoderSettings {
   /** The shards. */
   readonly data: string;
 }
@@ -18,28 +22,22 @@ export const emojiAutoencoder = defineRecipe<EmojiAutoencoderSettings>({
     expected: "PSNR of withheld pictures ≥ 28 dB",
   },
   settings: {
+    ...AUTOENCODER_DEFAULTS,
     data: "",
     seed: 1,
-    updates: 20_000,
+    updates: 10_000,
     batchSize: 4,
-    accumulate: 1,
     size: 128,
-    channels: [32, 32, 64, 96],
-    layersPerBlock: 1,
+    channels: [16, 32, 64, 96],
     latentChannels: 8,
-    normGroups: 16,
+    normGroups: 8,
     learningRate: 8e-4,
-    warmupUpdates: 100,
-    decayUpdates: 5000,
-    clipNorm: 1,
-    emaDecay: 0.999,
-    absoluteWeight: 1,
-    squaredWeight: 4,
-    klWeight: 2e-4,
+    decayUpdates: 3000,
+    tower: "emoji-clip",
   },
   build: async (settings, context) => {
     const { training, withheld } = await emojiData(settings.data);
-    return buildKlAutoencoder(
+    return buildAutoencoder(
       settings,
       {
         training,
