@@ -4,8 +4,8 @@
  */
 import type { Floats, Product } from "./product.ts";
 
-/** Rows that are gathered: enough for the product to run at full speed. */
-const CAPACITY = 2048;
+/** Rows that are gathered: enough for the product to run at full speed, and no power of two, for the cache's sake. */
+const CAPACITY = 2560;
 /** Rows of the result computed at a time, each up to the end of its diagonal block. */
 const STRIP = 256;
 

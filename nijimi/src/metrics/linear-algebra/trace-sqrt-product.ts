@@ -30,7 +30,7 @@ export async function traceSqrtProduct(
 /** Rows of U B multiplied at a time: bounds what products allocate. */
 const STRIP = 256;
 
-/** U B Uᵀ of U [rank, n] and a symmetric B [n, n]. */
+/** U B Uᵀ of U [rank, n] and a symmetric B [n, n]: computed from the diagonal on, then mirrored. */
 async function conjugated(
   u: Float64Array,
   b: Float64Array,
@@ -42,7 +42,29 @@ async function conjugated(
   for (let start = 0; start < rank; start += STRIP) {
     const rows = Math.min(STRIP, rank - start);
     const half = await product(u.subarray(start * n, (start + rows) * n), b, rows, n, n); // U Bᵀ
-    out.set(await product(half, u, rows, n, rank), start * rank);
+    const strip = await product(half, u.subarray(start * n), rows, n, rank - start);
+    mirrorStrip(out, strip, start, rows, rank);
   }
   return out;
+}
+
+/** Writes rows `start …` from their diagonal block on, and the columns that equal them, in tiles for the cache's sake. */
+function mirrorStrip(
+  out: Float64Array,
+  strip: Float64Array,
+  start: number,
+  rows: number,
+  rank: number,
+): void {
+  const TILE = 32;
+  const columns = rank - start;
+  for (let i = 0; i < rows; i++)
+    out.set(strip.subarray(i * columns, (i + 1) * columns), (start + i) * rank + start);
+  for (let i0 = 0; i0 < rows; i0 += TILE)
+    for (let j0 = rows; j0 < columns; j0 += TILE) {
+      const [iEnd, jEnd] = [Math.min(i0 + TILE, rows), Math.min(j0 + TILE, columns)];
+      for (let j = j0; j < jEnd; j++)
+        for (let i = i0; i < iEnd; i++)
+          out[(start + j) * rank + start + i] = strip[i * columns + j];
+    }
 }
