@@ -1,4 +1,5 @@
 /** Pipelines: prompt to picture with Stable Diffusion 1, 2 and XL. */
+export { EMBEDDED_MODEL, embeddedModelUrl } from "./embedded-model.ts";
 export { type EncodedPrompts, encodePrompts } from "./encode-prompt.ts";
 export * from "./events.ts";
 export { HIRES_UPSCALERS, hiresFix, type HiresOptions, type HiresRequest } from "./hires-fix.ts";

@@ -17,6 +17,7 @@ import { type HiddenState, hiddenStateFor } from "../text/prompt/clip-skip.ts";
 import { planPrompt } from "../text/prompt/plan.ts";
 import { readLoraTag } from "../text/prompt/networks.ts";
 import { type Conditions, type ImagePrompt, makeConditions } from "./conditioning/conditions.ts";
+import { samplingDefaults } from "./defaults.ts";
 import {
   type ActiveDeltas,
   type AdapterLoad,
@@ -90,8 +91,6 @@ export interface JobShape {
   readonly recipe?: Partial<Recipe>;
 }
 
-const DEFAULT_STEPS = 25;
-
 /**
  * Prepares a request.
  *
@@ -113,12 +112,13 @@ export async function prepare(
     height / autoencoder.factor,
     width / autoencoder.factor,
   ] as const;
-  const steps = request.steps ?? DEFAULT_STEPS;
+  const defaults = samplingDefaults(pipeline);
+  const steps = request.steps ?? defaults.steps;
   const plan = samplingPlan(pipeline.scheduler, { ...request, steps, strength });
   const firstStep = firstStepOf(plan, strength);
   const noise = noiseOf(request, latentShape, plan);
   const loras = await activeLoras(pipeline, request, images);
-  const guidanceScale = request.guidanceScale ?? (pipeline.isSdxl ? 5 : 7.5);
+  const guidanceScale = request.guidanceScale ?? defaults.guidanceScale;
   const isDistilled = unet.config.timeCondProjDim !== null;
   const guided = request.guidance !== undefined || (guidanceScale > 1 && !isDistilled);
   const { grammar = "a1111" } = request;

@@ -56,6 +56,7 @@ export const command = defineCommand({
   description: "Make pictures from a prompt with Stable Diffusion 1, 2 or XL",
   options: OPTIONS,
   examples: [
+    { command: 'generate "red apple"', description: "With the small model that comes along" },
     { command: 'generate "a red cat" --model v1-5.safetensors', description: "One picture" },
     {
       command:

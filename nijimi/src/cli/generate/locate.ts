@@ -1,8 +1,10 @@
 /** Where models and adapters are: a path, or a name in the models folder. */
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { NijimiError, unknownName } from "../../errors.ts";
 import { home } from "../../internal/home.node.ts";
+import { EMBEDDED_MODEL, embeddedModelUrl } from "../../pipelines/embedded-model.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -37,6 +39,7 @@ export async function locateModel(wanted: string, env: Env): Promise<string> {
   const { models } = home(env);
   const found = (await inFolder(models, wanted)) ?? (await usedBefore(env))[wanted];
   if (found !== undefined && (await exists(found))) return found;
+  if (wanted === EMBEDDED_MODEL) return embeddedModel();
   const names = (await readdir(models).catch(() => [])).map((name) =>
     name.replace(/\.(safetensors|ckpt|gguf)$/, ""),
   );
@@ -46,6 +49,20 @@ export async function locateModel(wanted: string, env: Env): Promise<string> {
       `There is no model ${JSON.stringify(wanted)}: neither a file or folder of that name, nor anything in ${models}.`,
     );
   throw unknownName("model", wanted, names);
+}
+
+/**
+ * The path of the model that comes with the package.
+ *
+ * @throws NijimiError `file` when it is not there
+ */
+async function embeddedModel(): Promise<string> {
+  const folder = fileURLToPath(embeddedModelUrl());
+  if (await exists(join(folder, "model_index.json"))) return folder;
+  throw new NijimiError(
+    "file",
+    `The model that comes with the package, "${EMBEDDED_MODEL}", is not at ${folder}. Name a checkpoint with --model, or train it: docs/guide/training.md.`,
+  );
 }
 
 /** Paths of models by their file's name, so that a picture's recipe finds its model again. */

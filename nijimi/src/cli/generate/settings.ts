@@ -5,6 +5,7 @@ import { NijimiError } from "../../errors.ts";
 import { readImage } from "../../images/codec.ts";
 import { readMetadata } from "../../images/metadata/read.ts";
 import { parseRecipe, type Recipe } from "../../images/metadata/recipe.ts";
+import { EMBEDDED_MODEL } from "../../pipelines/embedded-model.ts";
 import type { HiresOptions } from "../../pipelines/hires-fix.ts";
 import type { OutpaintRequest } from "../../pipelines/outpaint.ts";
 import { preset } from "../../pipelines/presets.ts";
@@ -68,24 +69,18 @@ export async function readPrompt(
   if (found === undefined)
     throw new NijimiError(
       "option",
-      'Missing prompt: say what to draw, for example `nijimi generate "a red cat" --model model.safetensors`.',
+      'Missing prompt: say what to draw, for example `nijimi generate "red apple"`.',
     );
   return found;
 }
 
-/** The model's path. */
+/** The model's path: as asked for, the recipe's, the environment's, or the one that comes with the package. */
 export async function modelOf(
   { model }: Pick<Given, "model">,
   recipe: Recipe | undefined,
   env: Env,
 ): Promise<string> {
-  const wanted = model ?? recipe?.model?.name ?? env.NIJIMI_MODEL;
-  if (wanted === undefined)
-    throw new NijimiError(
-      "option",
-      "Missing --model: a checkpoint's file or folder, or its name in the models folder. NIJIMI_MODEL sets a default.",
-    );
-  return locateModel(wanted, env);
+  return locateModel(model ?? recipe?.model?.name ?? env.NIJIMI_MODEL ?? EMBEDDED_MODEL, env);
 }
 
 /** `a.safetensors:0.8` and others as names, paths and strengths. */

@@ -36,8 +36,10 @@ export interface PromptTokeniser {
   readonly empty: TokenisedText["chunks"][number];
 }
 
+/** Ids of a chunk between its markers, where the tokenizer takes as many. */
+const CHUNK_LENGTH = 75;
 /** Prompts of more ids are refused: each 75 of them cost an encoder run and lengthen the context of every step. */
-const MAX_IDS = 75 * 32;
+const MAX_IDS = CHUNK_LENGTH * 32;
 
 /** Vectors of an embedding for the text encoder `encoder`. */
 export async function wordVectors(
@@ -88,6 +90,7 @@ export function promptTokeniser(
   const weighted = (text: string, emphasis: boolean): TokenisedText => {
     const { chunks, tokens: count } = chunkPrompt(text, {
       tokenizer: plain,
+      chunkLength: Math.min(CHUNK_LENGTH, plain.maxLength - 2),
       embeddings: named,
       emphasis,
     });

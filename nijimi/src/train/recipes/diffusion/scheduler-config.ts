@@ -37,7 +37,8 @@ export function schedulerComponent(settings: ProcessSettings): SavedComponent {
           prediction_type: theirs(DIFFUSERS_PREDICTION_TYPES, settings.prediction),
           clip_sample: false,
           set_alpha_to_one: true,
-          steps_offset: 0,
+          // Without effect in this spacing; diffusers' pipelines warn of another value.
+          steps_offset: 1,
           timestep_spacing: "trailing",
         },
       };
