@@ -41,6 +41,8 @@ export const suite: Suite = {
           timestepCond: inputs["timestep_cond"],
           textEmbeds: inputs["text_embeds"],
           timeIds: inputs["time_ids"],
+          imageEmbeds: inputs["image_embeds"],
+          hint: inputs["hint"],
         }),
       }),
     });

@@ -5,24 +5,36 @@
  * tokens as added keys; LCM's guidance embedding; the upscaler's noise level; unCLIP's image embeddings as class
  * labels. Published networks are in {@link UNET_2D_CONDITION_VARIANTS}.
  */
-import { NijimiError, unknownName } from "../errors.ts";
+import { NijimiError } from "../errors.ts";
 import type { Dim } from "../graph/dim.ts";
-import { add, cast, concat, mul, reshape, sub } from "../graph/ops.ts";
+import { add, cast, concat, mul, sub } from "../graph/ops.ts";
 import type { Sym } from "../graph/primitives.ts";
 import { activation } from "../nn/activations.ts";
-import { conv2d, embedding, groupNorm, linear } from "../nn/basic.ts";
+import { conv2d, groupNorm } from "../nn/basic.ts";
 import { type Bound, type Layer, module } from "../nn/layer.ts";
 import { gaussianFourier, timestepEmbedding } from "../nn/timestep-embedding.ts";
 import { contextMask } from "./blocks/attention.ts";
-import { textTimeEmbedding, timestepMlp } from "./blocks/embeddings.ts";
+import { timestepMlp } from "./blocks/embeddings.ts";
 import {
   downBlock,
   type LevelContext,
   type LevelOptions,
   midBlock,
+  skipsOf,
+  takesResnetOptions,
   upBlock,
 } from "./blocks/unet-blocks.ts";
 import { type ConfigJson, perLevel, readConfig, requirePositive, requireValues } from "./config.ts";
+import {
+  additionEmbedding,
+  classEmbedding,
+  contextProjection,
+  needed,
+  type UnetConditions,
+} from "./unet-conditions.ts";
+
+/** Depth of all transformers of a level, or of each. */
+type Depth = number | readonly number[];
 
 /** Config of a UNet2DConditionModel; diffusers' names in camelCase. Lists have one value per level. */
 export interface Unet2dConditionConfig {
@@ -44,8 +56,10 @@ export interface Unet2dConditionConfig {
   readonly normNumGroups: number | null;
   readonly normEps: number;
   readonly crossAttentionDim: number | readonly number[];
-  readonly transformerLayersPerBlock: number | readonly number[];
-  readonly reverseTransformerLayersPerBlock: readonly number[] | null;
+  /** A list within the list has the depths of one level's transformers. */
+  readonly transformerLayersPerBlock: number | readonly Depth[];
+  /** Depths going up, deepest level first; needed where those going down are lists. */
+  readonly reverseTransformerLayersPerBlock: readonly Depth[] | null;
   readonly encoderHidDim: number | null;
   readonly encoderHidDimType: string | null;
   /** By a historical accident the number of heads, unless `numAttentionHeads` is given. */
@@ -196,28 +210,22 @@ export function readUnet2dConditionConfig(json: ConfigJson): Unet2dConditionConf
 }
 
 /** What the network takes. */
-export interface Unet2dConditionInputs {
+export interface Unet2dConditionInputs extends UnetConditions {
   /** Noisy latents or images [N, C, H, W]. */
   readonly sample: Sym;
   /** Timesteps [N]. */
   readonly timestep: Sym;
-  /** Text tokens [N, M, crossAttentionDim], or the width of `encoderHidDim`. */
-  readonly encoderHiddenStates: Sym;
   /** 1 for tokens to attend to, 0 for others [N, M]. */
   readonly encoderAttentionMask?: Sym;
   /** Class indices [N], noise levels [N], or features, as the config says. */
   readonly classLabels?: Sym;
   /** Guidance-scale features [N, timeCondProjDim] (LCM). */
   readonly timestepCond?: Sym;
-  /** Pooled text [N, E] (SDXL). */
-  readonly textEmbeds?: Sym;
-  /** Sizes and crops [N, 6], or 5 for the refiner (SDXL). */
-  readonly timeIds?: Sym;
   /** Added to the states of the skip connections, in their order (ControlNet). */
   readonly downResiduals?: readonly Sym[];
   /** Added to the middle (ControlNet). */
   readonly midResidual?: Sym;
-  /** Added to the levels' features going down, one per level (T2I-Adapter). */
+  /** Added to the levels' features going down, one per level, then to the middle's (T2I-Adapter). */
   readonly levelResiduals?: readonly Sym[];
 }
 
@@ -227,14 +235,20 @@ function levelsOf(config: Unet2dConditionConfig) {
   const { blockOutChannels: channels } = config;
   const count = channels.length;
   requirePositive(what, { blockOutChannels: channels, layersPerBlock: config.layersPerBlock });
-  requireValues(what, config, { dualCrossAttention: [false], attentionType: ["default"] });
+  // GLIGEN's networks run as without boxes.
+  requireValues(what, config, { attentionType: ["default", "gated", "gated-text-image"] });
   if (config.downBlockTypes.length !== count)
     throw new NijimiError(
       "option",
       `${what}: ${count} levels of channels and ${config.downBlockTypes.length} down blocks; expected as many.`,
     );
   const heads = config.numAttentionHeads ?? config.attentionHeadDim;
-  const depths = perLevel(config.transformerLayersPerBlock, count, "transformer_layers_per_block");
+  const depths: readonly Depth[] = levelDepths(config.transformerLayersPerBlock, count);
+  if (depths.some(Array.isArray) && config.reverseTransformerLayersPerBlock === null)
+    throw new NijimiError(
+      "option",
+      `${what}: transformer_layers_per_block has lists within the list; expected reverse_transformer_layers_per_block with the depths going up.`,
+    );
   return {
     channels,
     width:
@@ -249,37 +263,49 @@ function levelsOf(config: Unet2dConditionConfig) {
   };
 }
 
+function levelDepths(depths: number | readonly Depth[], count: number): readonly Depth[] {
+  const what = "transformer_layers_per_block";
+  if (typeof depths === "number") return perLevel(depths, count, what);
+  perLevel(depths.map(Number), count, what);
+  return depths;
+}
+
 type Levels = ReturnType<typeof levelsOf>;
 
-/** Options of level `i`. */
+/** Options of level `i`, a block of class `name`. */
 function levelOptions(
   config: Unet2dConditionConfig,
   { width, heads, headDims, contexts }: Levels,
+  name: string,
   i: number,
   own: {
     readonly layers: number;
-    readonly transformerLayers: number;
+    readonly transformerLayers: Depth;
     readonly onlyCrossAttention: boolean;
+    readonly headDim?: number;
   },
 ): LevelOptions {
+  const resnetOptions = takesResnetOptions(name)
+    ? { skipTimeAct: config.resnetSkipTimeAct, outputScaleFactor: config.resnetOutScaleFactor }
+    : {};
   return {
+    ...resnetOptions,
     tembChannels: config.classEmbeddingsConcat ? 2 * width : width,
     layers: own.layers,
     eps: config.normEps,
     groups: config.normNumGroups ?? 32,
     actFn: config.actFn,
     timeEmbeddingNorm: config.resnetTimeScaleShift,
-    skipTimeAct: config.resnetSkipTimeAct,
-    outputScaleFactor: config.resnetOutScaleFactor,
     downsamplePadding: config.downsamplePadding,
     attention: {
       heads: heads[i],
-      headDim: headDims[i],
+      headDim: own.headDim ?? headDims[i],
       crossAttentionDim: contexts[i],
       transformerLayers: own.transformerLayers,
       useLinearProjection: config.useLinearProjection,
       onlyCrossAttention: own.onlyCrossAttention,
       crossAttentionNorm: config.crossAttentionNorm,
+      dual: config.dualCrossAttention,
     },
   };
 }
@@ -309,12 +335,12 @@ export function conditionEncoder(config: Unet2dConditionConfig) {
       postActFn: config.timestepPostAct,
       condProjDim: config.timeCondProjDim,
     }),
-    encoderHidProj: encoderProjection(config, contexts[0]),
+    encoderHidProj: contextProjection(config, contexts[0]),
     classEmbedding: classEmbedding(config, features, width),
     addEmbedding: additionEmbedding(config, contexts[0], width),
     downBlocks: config.downBlockTypes.map((name, i) =>
       downBlock(name, {
-        ...levelOptions(config, levels, i, {
+        ...levelOptions(config, levels, name, i, {
           layers: layers[i],
           transformerLayers: depths[i],
           onlyCrossAttention: onlyCross[i],
@@ -328,11 +354,16 @@ export function conditionEncoder(config: Unet2dConditionConfig) {
       config.midBlockType === null
         ? undefined
         : midBlock(config.midBlockType, {
-            ...levelOptions(config, levels, deepest, {
-              layers: 1,
+            ...levelOptions(config, levels, config.midBlockType, deepest, {
+              // As published: only the middle with added keys may leave its own keys out, and
+              // the one without cross-attention is a single residual block.
+              layers: config.midBlockType === "UNetMidBlock2D" ? 0 : 1,
               transformerLayers: depths[deepest],
-              onlyCrossAttention: midOnlyCross,
+              onlyCrossAttention:
+                config.midBlockType === "UNetMidBlock2DSimpleCrossAttn" && midOnlyCross,
             }),
+            skipTimeAct:
+              config.midBlockType === "UNetMidBlock2DSimpleCrossAttn" && config.resnetSkipTimeAct,
             inChannels: channels[deepest],
             outputScaleFactor: config.midBlockScaleFactor,
           }),
@@ -361,7 +392,7 @@ export function encodeCondition(
   onInput: (h: Sym) => Sym = (h) => h,
 ): EncodedCondition {
   const { timestep, encoderAttentionMask, levelResiduals = [] } = inputs;
-  const sample = config.centerInputSample ? sub(mul(inputs.sample, 2), 1) : inputs.sample;
+  const centred = config.centerInputSample ? sub(mul(inputs.sample, 2), 1) : inputs.sample;
   const project = (t: Sym): Sym =>
     m.timeProj?.(t) ??
     timestepEmbedding(t, config.blockOutChannels[0], {
@@ -375,16 +406,18 @@ export function encodeCondition(
     const classes = m.classEmbedding?.(features) ?? features;
     temb = config.classEmbeddingsConcat ? concat([temb, classes], -1) : add(temb, classes);
   }
-  if (m.addEmbedding !== undefined)
-    temb = add(temb, m.addEmbedding(additionFeatures(config, inputs)));
+  const addition = m.addEmbedding?.(inputs);
+  if (addition !== undefined) temb = add(temb, addition.temb);
   if (config.timeEmbeddingActFn !== null) temb = activation(config.timeEmbeddingActFn)(temb);
-  const context = m.encoderHidProj?.(inputs.encoderHiddenStates) ?? inputs.encoderHiddenStates;
+  const context = m.encoderHidProj?.(inputs) ?? inputs.encoderHiddenStates;
   const mask =
     encoderAttentionMask === undefined
       ? undefined
       : contextMask(cast(encoderAttentionMask, "float32"));
   const given: LevelContext = { temb, context, mask };
 
+  const sample =
+    addition?.channels === undefined ? centred : concat([centred, addition.channels], 1);
   let h = onInput(m.convIn(sample));
   const states = [h];
   m.downBlocks.forEach((block, i) => {
@@ -392,7 +425,10 @@ export function encodeCondition(
     h = down.h;
     states.push(...down.states);
   });
-  return { h: m.midBlock?.(h, given) ?? h, states, given };
+  h = m.midBlock?.(h, given) ?? h;
+  const residual = levelResiduals[m.downBlocks.length];
+  const fits = residual?.shape.every((dim, axis) => axis === 0 || dim === h.shape[axis]);
+  return { h: fits === true ? add(h, residual) : h, states, given };
 }
 
 /**
@@ -420,10 +456,12 @@ export function unet2dCondition(
       upBlocks: config.upBlockTypes.map((name, i) => {
         const own = deepest - i;
         return upBlock(name, {
-          ...levelOptions(config, levels, own, {
+          ...levelOptions(config, levels, name, own, {
             layers: layers[own] + 1,
             transformerLayers: upDepths[i],
             onlyCrossAttention: onlyCross[own],
+            // As published: the head's width is not turned around with the levels.
+            headDim: levels.headDims[i],
           }),
           inChannels: channels[Math.max(0, own - 1)],
           outChannels: channels[own],
@@ -447,7 +485,7 @@ export function unet2dCondition(
       );
       let h = midResidual === undefined ? encoded.h : add(encoded.h, midResidual);
       m.upBlocks.forEach((block, i) => {
-        const skips = states.splice(-(layers[deepest - i] + 1));
+        const skips = states.splice(-skipsOf(config.upBlockTypes[i], layers[deepest - i] + 1));
         const below = states.at(-1);
         const size: readonly [Dim, Dim] | undefined =
           below === undefined ? undefined : [below.shape[2], below.shape[3]];
@@ -457,93 +495,5 @@ export function unet2dCondition(
       return m.convOut(m.convNormOut === undefined ? h : act(m.convNormOut(h)));
     },
     { kind: "unet2dCondition" },
-  );
-}
-
-function needed(value: Sym | undefined, name: string): Sym {
-  if (value === undefined)
-    throw new NijimiError("option", `UNet2DConditionModel: this network needs ${name}.`);
-  return value;
-}
-
-function encoderProjection(
-  { encoderHidDim, encoderHidDimType }: Unet2dConditionConfig,
-  context: number,
-): Layer<readonly [Sym], Sym> | undefined {
-  if (encoderHidDim === null) return undefined;
-  if (encoderHidDimType !== null && encoderHidDimType !== "text_proj")
-    throw new NijimiError(
-      "unsupported",
-      `UNet2DConditionModel: encoder_hid_dim_type "${encoderHidDimType}" is not supported; accepted: text_proj.`,
-    );
-  return linear(encoderHidDim, context);
-}
-
-function classEmbedding(
-  config: Unet2dConditionConfig,
-  features: number,
-  width: number,
-): Layer<readonly [Sym], Sym> | undefined {
-  const {
-    classEmbedType,
-    numClassEmbeds,
-    projectionClassEmbeddingsInputDim: projected,
-    actFn,
-  } = config;
-  switch (classEmbedType) {
-    case null:
-      return numClassEmbeds === null ? undefined : embedding(numClassEmbeds, width);
-    case "timestep":
-      return timestepMlp(features, width, { actFn });
-    case "identity":
-      return undefined;
-    case "projection":
-      return timestepMlp(projected as number, width);
-    case "simple_projection":
-      return linear(projected as number, width);
-    default:
-      throw unknownName("class embedding", classEmbedType, [
-        "timestep",
-        "identity",
-        "projection",
-        "simple_projection",
-      ]);
-  }
-}
-
-function additionEmbedding(
-  config: Unet2dConditionConfig,
-  context: number,
-  width: number,
-): Layer<readonly [Sym], Sym> | undefined {
-  switch (config.additionEmbedType) {
-    case null:
-      return undefined;
-    case "text":
-      return textTimeEmbedding(
-        config.encoderHidDim ?? context,
-        width,
-        config.additionEmbedTypeNumHeads,
-      );
-    case "text_time":
-      return timestepMlp(config.projectionClassEmbeddingsInputDim as number, width);
-    default:
-      throw unknownName("addition embedding", config.additionEmbedType, ["text", "text_time"]);
-  }
-}
-
-/** What the addition embedding is made of: the text tokens, or pooled text beside the sinusoids of sizes and crops. */
-function additionFeatures(config: Unet2dConditionConfig, inputs: Unet2dConditionInputs): Sym {
-  if (config.additionEmbedType === "text") return inputs.encoderHiddenStates;
-  const ids = needed(inputs.timeIds, "timeIds");
-  const [batch, count] = ids.shape;
-  const size = config.additionTimeEmbedDim as number;
-  const waves = timestepEmbedding(reshape(ids, [-1]), size, {
-    flipSinToCos: config.flipSinToCos,
-    downscaleFreqShift: config.freqShift,
-  });
-  return concat(
-    [needed(inputs.textEmbeds, "textEmbeds"), reshape(waves, [batch, (count as number) * size])],
-    -1,
   );
 }

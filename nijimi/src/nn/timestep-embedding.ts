@@ -69,7 +69,8 @@ export function gaussianFourier(
   return module(
     { weight: { shape: [size], init: normalInit(scale), buffer: true } },
     (m, sigma: Sym) => {
-      const level = takeLog ? log(sigma) : sigma;
+      const given = cast(sigma, "float32");
+      const level = takeLog ? log(given) : given;
       const angles = mul(
         mul(reshape(level, [...sigma.shape, 1]), reshape(m.weight, [1, -1])),
         2 * Math.PI,

@@ -19,6 +19,8 @@ import {
   quickGelu,
   reshape,
   silu,
+  slice,
+  sub,
   swapAxes,
   transpose,
   unsqueeze,
@@ -266,9 +268,10 @@ export function basicTransformerBlock({
       ff: feedForward(dim, { activationFn }),
     },
     (m, x: Sym, given: AttentionContext = {}) => {
-      let h = add(x, m.attn1(m.norm1(x), onlyCrossAttention ? given : {}));
-      if (m.attn2 !== undefined && m.norm2 !== undefined)
-        h = add(h, m.attn2(m.norm2(h), doubleSelfAttention ? {} : given));
+      // As published: the context's mask belongs to the second attention alone.
+      const first = onlyCrossAttention ? { context: given.context } : {};
+      let h = add(x, m.attn1(m.norm1(x), first));
+      if (m.attn2 !== undefined && m.norm2 !== undefined) h = add(h, m.attn2(m.norm2(h), given));
       return add(h, m.ff(m.norm3(h)));
     },
     { kind: "transformerBlock" },
@@ -339,5 +342,43 @@ export function transformer2d({
       return add(useLinearProjection ? toPixels(m.projOut(h)) : m.projOut(toPixels(h)), x);
     },
     { kind: "transformer2d" },
+  );
+}
+
+/** Options of {@link dualTransformer2d}. */
+export interface DualTransformer2dOptions extends Pick<
+  Transformer2dOptions,
+  "inChannels" | "heads" | "dimHead" | "crossAttentionDim" | "normNumGroups"
+> {
+  /** Context tokens of the first and second part. @default [77, 257] */
+  readonly conditionLengths?: readonly [number, number];
+  /** The transformer for each part. @default [1, 0] */
+  readonly order?: readonly [number, number];
+  /** Share of the first part in the sum. @default 0.5 */
+  readonly mixRatio?: number;
+}
+
+/** Two transformers, one for the text and one for the picture in the context, mixed (Versatile Diffusion). */
+export function dualTransformer2d({
+  conditionLengths = [77, 257],
+  order = [1, 0],
+  mixRatio = 0.5,
+  ...options
+}: DualTransformer2dOptions): Layer<readonly [Sym, AttentionContext?], Sym> {
+  return module(
+    { transformers: [transformer2d(options), transformer2d(options)] },
+    (m, x: Sym, { context }: AttentionContext = {}) => {
+      if (context === undefined)
+        throw new NijimiError("option", "dualTransformer2d: expected a context.");
+      let start = 0;
+      const changes = order.map((which, part) => {
+        const tokens = slice(context, 1, start, start + conditionLengths[part]);
+        start += conditionLengths[part];
+        const change = sub(m.transformers[which](x, { context: tokens }), x);
+        return mul(change, part === 0 ? mixRatio : 1 - mixRatio);
+      });
+      return add(add(changes[0], changes[1]), x);
+    },
+    { kind: "dualTransformer2d" },
   );
 }

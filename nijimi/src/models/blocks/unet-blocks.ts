@@ -3,14 +3,15 @@
  *
  * One function makes a level of any published kind: what differs between diffusers' block classes is a row of
  * {@link DOWN_BLOCKS} and {@link UP_BLOCKS}. NCSN++'s levels with a second, image-space path are in
- * `skip-blocks.ts`.
+ * `skip-blocks.ts`, those of k-diffusion's networks in `k-blocks.ts`.
  */
 import { unknownName } from "../../errors.ts";
 import type { Dim } from "../../graph/dim.ts";
 import { add, concat } from "../../graph/ops.ts";
 import type { Sym } from "../../graph/primitives.ts";
 import { type Layer, module } from "../../nn/layer.ts";
-import { attention, type AttentionContext, transformer2d } from "./attention.ts";
+import { attention, type AttentionContext, dualTransformer2d, transformer2d } from "./attention.ts";
+import { isKBlock, kDownBlock, kUpBlock } from "./k-blocks.ts";
 import { downsample2d, resnetBlock, type ResnetOptions, upsample2d } from "./resnet.ts";
 
 /** What a level of a U-Net works on beside its input. */
@@ -64,10 +65,13 @@ export interface LevelAttention {
   /** Width of a head (spatial and added-key levels). */
   readonly headDim: number;
   readonly crossAttentionDim?: number;
-  readonly transformerLayers: number;
+  /** Depth of every transformer of the level, or of each. */
+  readonly transformerLayers: number | readonly number[];
   readonly useLinearProjection: boolean;
   readonly onlyCrossAttention: boolean;
   readonly crossAttentionNorm?: string | null;
+  /** Two transformers side by side, each on its part of the context. @default false */
+  readonly dual?: boolean;
 }
 
 type AttentionLayer = Layer<readonly [Sym, AttentionContext?], Sym>;
@@ -77,6 +81,14 @@ interface BlockKind {
   readonly attention: AttentionKind;
   readonly resample: "conv" | "resnet" | "option";
 }
+
+/** Levels whose residual blocks take `skipTimeAct` and `outputScaleFactor` from a network's config. */
+export const takesResnetOptions = (name: string): boolean =>
+  /^(?:UNetRes)?(?:Resnet|SimpleCrossAttn)/.test(name);
+
+/** States that a level going up takes: its K forms read one of the `layers` that they consume, others one each. */
+export const skipsOf = (name: string, layers: number): number =>
+  isKBlock(name) ? layers - 1 : layers;
 
 /** Down levels by diffusers' class name. */
 const DOWN_BLOCKS: Readonly<Record<string, BlockKind>> = {
@@ -96,26 +108,33 @@ const UP_BLOCKS: Readonly<Record<string, BlockKind>> = {
   SimpleCrossAttnUpBlock2D: { attention: "added", resample: "resnet" },
 };
 
-/** An attention of the given kind over `channels`. */
+/** The attention of the given kind over `channels` that follows the level's residual block `i`. */
 function levelAttention(
   kind: AttentionKind,
   channels: number,
   { attention: own, groups, attentionGroups = groups, eps, outputScaleFactor = 1 }: LevelOptions,
+  i: number,
 ): AttentionLayer | undefined {
   switch (kind) {
     case "none":
       return undefined;
-    case "cross":
-      return transformer2d({
+    case "cross": {
+      const { transformerLayers: depth } = own;
+      const transformer = {
         inChannels: channels,
         heads: own.heads,
         dimHead: channels / own.heads,
-        layers: own.transformerLayers,
         crossAttentionDim: own.crossAttentionDim,
         normNumGroups: groups,
+      };
+      if (own.dual === true) return dualTransformer2d(transformer);
+      return transformer2d({
+        ...transformer,
+        layers: typeof depth === "number" ? depth : depth[i],
         useLinearProjection: own.useLinearProjection,
         onlyCrossAttention: own.onlyCrossAttention,
       });
+    }
     case "spatial":
       return spatialAttention(channels, own.headDim, {
         groups: attentionGroups,
@@ -180,6 +199,7 @@ function levelResnet(
 }
 
 function kindOf(name: string, kinds: Readonly<Record<string, BlockKind>>, what: string): BlockKind {
+  if (name.startsWith("UNetRes")) return kindOf(name.slice(7), kinds, what);
   if (!Object.hasOwn(kinds, name)) throw unknownName(what, name, Object.keys(kinds));
   return kinds[name];
 }
@@ -193,6 +213,7 @@ export interface DownBlockOptions extends LevelOptions {
 
 /** A level going down; returns its output and every state on the way, for the skip connections. */
 export function downBlock(name: string, options: DownBlockOptions): DownLayer {
+  if (isKBlock(name)) return kDownBlock(name, options);
   const kind = kindOf(name, DOWN_BLOCKS, "down block");
   const {
     inChannels,
@@ -210,8 +231,8 @@ export function downBlock(name: string, options: DownBlockOptions): DownLayer {
       attentions:
         kind.attention === "none"
           ? undefined
-          : Array.from({ length: layers }, () =>
-              levelAttention(kind.attention, outChannels, options),
+          : Array.from({ length: layers }, (_, i) =>
+              levelAttention(kind.attention, outChannels, options, i),
             ),
       downsamplers: !addDownsample
         ? undefined
@@ -256,6 +277,7 @@ export interface UpBlockOptions extends LevelOptions {
 
 /** A level going up: takes its states from the end of `skips`. `size` is the size to enlarge to, twice the own when absent. */
 export function upBlock(name: string, options: UpBlockOptions): UpLayer {
+  if (isKBlock(name)) return kUpBlock(name, options);
   const kind = kindOf(name, UP_BLOCKS, "up block");
   const { inChannels, outChannels, prevOutputChannel, layers, addUpsample } = options;
   const byResnet = (kind.resample === "option" ? options.resampleType : kind.resample) === "resnet";
@@ -271,8 +293,8 @@ export function upBlock(name: string, options: UpBlockOptions): UpLayer {
       attentions:
         kind.attention === "none"
           ? undefined
-          : Array.from({ length: layers }, () =>
-              levelAttention(kind.attention, outChannels, options),
+          : Array.from({ length: layers }, (_, i) =>
+              levelAttention(kind.attention, outChannels, options, i),
             ),
       upsamplers: !addUpsample
         ? undefined
@@ -330,7 +352,9 @@ export function midBlock(
       attentions:
         kind === "none"
           ? undefined
-          : Array.from({ length: options.layers }, () => levelAttention(kind, inChannels, options)),
+          : Array.from({ length: options.layers }, (_, i) =>
+              levelAttention(kind, inChannels, options, i),
+            ),
     },
     (m, x: Sym, { temb, image: _image, residual: _residual, ...given }: LevelContext) => {
       let h = m.resnets[0](x, temb);
