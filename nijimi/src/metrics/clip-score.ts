@@ -47,6 +47,8 @@ export interface RPrecisionOptions extends ProductOption {
   readonly r?: number;
   /** Which distractors are drawn. @default 0 */
   readonly seed?: number;
+  /** Rows that are asked for; the others are only drawn from. @default all */
+  readonly queries?: readonly number[];
 }
 
 export interface RPrecision {
@@ -73,22 +75,29 @@ export async function rPrecision(
   if (x.rows < 2)
     throw new NijimiError("shape", `rPrecision: needs at least 2 pairs; got ${x.rows}.`);
   const distractors = Math.min(options.distractors ?? 99, x.rows - 1);
+  const asked = new Set(options.queries ?? Array.from({ length: x.rows }, (_, i) => i));
   return usingProduct(options, 2 * x.rows ** 2 * x.columns, async (product) => ({
-    imageToText: await hits(x, y, distractors, r, seed, product),
-    textToImage: await hits(y, x, distractors, r, seed, product),
+    imageToText: await hits(x, y, { distractors, r, seed, asked, product }),
+    textToImage: await hits(y, x, { distractors, r, seed, asked, product }),
     distractors,
     r,
   }));
+}
+
+interface Search {
+  readonly distractors: number;
+  readonly r: number;
+  readonly seed: number;
+  /** Rows that count. */
+  readonly asked: ReadonlySet<number>;
+  readonly product: Product;
 }
 
 /** Mean chance that the right candidate is among the best `r`. */
 async function hits(
   queries: Matrix<Float64Array>,
   candidates: Matrix<Float64Array>,
-  distractors: number,
-  r: number,
-  seed: number,
-  product: Product,
+  { distractors, r, seed, asked, product }: Search,
 ): Promise<number> {
   const { rows, columns, data } = queries;
   const STEP = 512;
@@ -98,6 +107,7 @@ async function hits(
     const part = data.subarray(start * columns, (start + count) * columns);
     const scores = await product(part, candidates.data, count, columns, rows);
     for (let i = 0; i < count; i++) {
+      if (!asked.has(start + i)) continue;
       const row = scores.subarray(i * rows, (i + 1) * rows);
       const own = row[start + i];
       let [better, equal] = [0, 0];
@@ -108,7 +118,7 @@ async function hits(
       total += Math.min(1, Math.max(0, (r - better) / (equal + 1)));
     }
   }
-  return total / rows;
+  return total / asked.size;
 }
 
 /** `count` different indices below n other than `own`: all of them, or the first of a shuffle by Fisher and Yates. */

@@ -20,6 +20,7 @@ export * from "./memorisation.ts";
 export * from "./moments.ts";
 export * from "./networks/aesthetic.ts";
 export { type ClipNetwork, clipOfComponent, type ClipOptions, openClip } from "./networks/clip.ts";
+export { openClipFolder } from "./networks/clip-folder.ts";
 export * from "./networks/feature-network.ts";
 export * from "./networks/inception.ts";
 export * from "./networks/known-weights.ts";

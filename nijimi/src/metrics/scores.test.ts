@@ -45,6 +45,19 @@ describe("CLIP", () => {
     expect(wider.textToImage).toBe(1);
   });
 
+  test("R-precision asks some rows and draws from all", async () => {
+    const a = normal(60, 8, 1);
+    const broken = float32(
+      [60, 8],
+      a.data.map((value, i) => (i < 8 ? -value : value)),
+    );
+    expect((await rPrecision(broken, a, { queries: [0] })).imageToText).toBe(0);
+    expect(await rPrecision(broken, a, { queries: [1, 2] })).toMatchObject({
+      imageToText: 1,
+      distractors: 59,
+    });
+  });
+
   test("R-precision counts repeated captions by chance", async () => {
     const same = float32([4, 2], [1, 0, 1, 0, 1, 0, 1, 0]);
     const { imageToText, distractors } = await rPrecision(same, same);

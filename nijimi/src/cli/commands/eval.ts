@@ -62,8 +62,8 @@ export const command = defineCommand({
     clip: {
       type: "string",
       default: "clip-vit-b-32",
-      hint: "name|file",
-      description: "CLIP for clip-score, r-precision and aesthetic",
+      hint: "name|path",
+      description: "CLIP for clip-score, r-precision and aesthetic: a known name, file or folder",
     },
     aesthetic: {
       type: "string",

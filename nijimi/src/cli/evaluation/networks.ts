@@ -5,6 +5,7 @@ import { NijimiError } from "../../errors.ts";
 import type { EvaluationNetworks, FigureName } from "../../metrics/evaluate/types.ts";
 import { openAestheticHead } from "../../metrics/networks/aesthetic.ts";
 import { type ClipNetwork, openClip } from "../../metrics/networks/clip.ts";
+import { openClipFolder } from "../../metrics/networks/clip-folder.ts";
 import type { FeatureNetwork } from "../../metrics/networks/feature-network.ts";
 import { openInception } from "../../metrics/networks/inception.ts";
 import { KNOWN_WEIGHTS } from "../../metrics/networks/known-weights.ts";
@@ -46,7 +47,7 @@ export async function openNetworks(
   };
   let clip: ClipNetwork | undefined;
   const openedClip = async (): Promise<ClipNetwork> =>
-    (clip ??= keep(await openClip(await locate(choices.clip, models), session)));
+    (clip ??= keep(await openClipAt(await locate(choices.clip, models), session)));
   try {
     const features = wants("fid", "sfid", "kid", "is", "prdc", "memorisation")
       ? await openFeatures(choices, openedClip, keep)
@@ -87,6 +88,11 @@ async function openFeatures(
   if (network === "pixels") return pixelNetwork();
   if (network === "clip") return openedClip();
   return keep(await openInception(await locate(network, models), { resize, ...session }));
+}
+
+/** CLIP in a file, or in a folder with a vocabulary of its own. */
+async function openClipAt(path: string, session: SessionOptions): Promise<ClipNetwork> {
+  return (await stat(path)).isDirectory() ? openClipFolder(path, session) : openClip(path, session);
 }
 
 /** The head that was trained on this CLIP's embeddings. */

@@ -8,7 +8,7 @@ import { openCheckpoint } from "../../checkpoints/open-checkpoint.ts";
 import { NijimiError } from "../../errors.ts";
 import { spec } from "../../graph/trace.ts";
 import { createImage } from "../../images/image.ts";
-import { preprocessForClip } from "../../images/preprocess.ts";
+import { type PreprocessOptions, preprocessForClip } from "../../images/preprocess.ts";
 import {
   clipTextWithProjection,
   clipVisionWithProjection,
@@ -21,6 +21,7 @@ import { compile } from "../../runtime/compile.ts";
 import type { SessionOptions } from "../../runtime/session.ts";
 import { int64, type Tensor } from "../../tensor/tensor.ts";
 import { createClipTokenizer } from "../../text/clip.ts";
+import type { Tokenizer } from "../../text/tokenizer.ts";
 import { loadClipVocabulary } from "../../text/vocabulary/load.ts";
 import type { FeatureNetwork } from "./feature-network.ts";
 import { KNOWN_WEIGHTS } from "./known-weights.ts";
@@ -35,6 +36,10 @@ export interface ClipNetwork extends FeatureNetwork {
 export interface ClipOptions extends SessionOptions {
   /** For figures and reports. @default the published name, or "clip" */
   readonly name?: string;
+  /** @default CLIP's own */
+  readonly tokenizer?: Tokenizer;
+  /** How pictures are normalised. @default as CLIP's are */
+  readonly normalise?: Pick<PreprocessOptions, "mean" | "std">;
 }
 
 /**
@@ -67,7 +72,7 @@ export async function openClip(
 export async function clipOfComponent(
   { config, entries }: Pick<Component, "config" | "entries">,
   sha256: string | undefined,
-  { name, ...session }: ClipOptions = {},
+  { name, tokenizer: own, normalise, ...session }: ClipOptions = {},
 ): Promise<ClipNetwork> {
   const projectionDim = config.projection_dim;
   const of = (part: string): ConfigJson =>
@@ -85,10 +90,12 @@ export async function clipOfComponent(
     { ids: spec("int64", ["batch", textConfig.maxPositionEmbeddings]) },
     { ...session, parameters: await readBelow(entries, ["text_model.", "text_projection."]) },
   );
-  const tokenizer = createClipTokenizer({
-    bpe: await loadClipVocabulary(),
-    maxLength: textConfig.maxPositionEmbeddings,
-  });
+  const tokenizer =
+    own ??
+    createClipTokenizer({
+      bpe: await loadClipVocabulary(),
+      maxLength: textConfig.maxPositionEmbeddings,
+    });
   const known = (["clip-vit-b-32", "clip-vit-l-14"] as const).find(
     (candidate) => KNOWN_WEIGHTS[candidate].sha256 === sha256,
   );
@@ -102,7 +109,7 @@ export async function clipOfComponent(
       features: await images({
         x: preprocessForClip(
           pictures.map(({ width, height, data }) => createImage(width, height, 3, data)),
-          { size: imageSize },
+          { size: imageSize, ...normalise },
         ),
       }),
     }),
