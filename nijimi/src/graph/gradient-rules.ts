@@ -4,6 +4,7 @@
  * Every rule is written with the operations themselves, so gradients can be differentiated again.
  * `undefined` means that no gradient flows (integers, booleans, comparisons, piecewise constants).
  */
+import { InternalError } from "../errors.ts";
 import { float32 } from "../tensor/tensor.ts";
 import { attentionProbabilities, groupStatistics, perChannel } from "./decompose.ts";
 import {
@@ -61,6 +62,11 @@ import { resizeMatrix } from "./resize-matrix.ts";
 type GradientRule<P extends PrimitiveName> = (g: Sym, node: Sym<P>) => readonly (Sym | undefined)[];
 
 const noGradient = (): readonly undefined[] => [];
+
+/** Weights are quantised in a graph whose gradients have been taken. */
+const notDifferentiated = (_: Sym, { primitive }: Sym): never => {
+  throw new InternalError(`${primitive} is made after differentiation`);
+};
 
 /** Sums `g` over the axes along which `shape` was broadcast. */
 function unbroadcast(g: Sym, shape: Shape): Sym {
@@ -425,6 +431,12 @@ export const GRADIENT_RULES = {
     }
     return [cropPads(dx as Sym, x, pads)];
   },
+
+  dequantize: notDifferentiated,
+  dequantizeBlocks: notDifferentiated,
+  integerMatmul: notDifferentiated,
+  integerConv: notDifferentiated,
+  blockMatmul: notDifferentiated,
 } as const satisfies { readonly [P in PrimitiveName]: GradientRule<P> };
 
 const LOWEST = -3.4028234663852886e38;

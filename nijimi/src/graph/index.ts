@@ -8,6 +8,8 @@ export type {
   PrimitiveName,
   ResizeCoordinates,
   Sym,
+  WeightBlocks,
 } from "./primitives.ts";
+export { type QuantizedForm, type QuantizedForms, quantizeWeights } from "./quantize-weights.ts";
 export { simplify } from "./simplify.ts";
 export * from "./trace.ts";

@@ -114,6 +114,18 @@ export interface PrimitiveAttributes {
   };
   maxPool: PoolGeometry;
   averagePool: PoolGeometry & { readonly countIncludePad: boolean };
+  // quantised weights; made by `quantizeWeights` when gradients are taken already
+  dequantize: { readonly axis: number }; // int8 values, scale along the axis → float32
+  dequantizeBlocks: WeightBlocks & { readonly depth: number }; // uint8 [N, blocks, bytes], scale [N, blocks] → float32 [N, depth]
+  integerMatmul: None; // x [..., K], int8 [K, N], scale [N] (, bias [N]) → [..., N]
+  integerConv: None; // x [N, C, H, W], pixels int64 [H', W', T], int8 [T·C, O], scale [O] (, bias [O]) → [N, O, H', W']
+  blockMatmul: WeightBlocks; // x [..., K], uint8 [N, blocks, bytes], scale [N, blocks] → [..., N]
+}
+
+/** Numbers of one row that share a scale, and how many bits each has. */
+export interface WeightBlocks {
+  readonly bits: 4 | 8;
+  readonly blockSize: number;
 }
 
 export type PrimitiveName = keyof PrimitiveAttributes;

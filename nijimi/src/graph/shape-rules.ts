@@ -25,6 +25,7 @@ import type {
   Reduction,
   Sym,
 } from "./primitives.ts";
+import { QUANTIZED_SHAPES } from "./quantized-shapes.ts";
 
 interface Typed {
   readonly shape: Shape;
@@ -457,4 +458,6 @@ export const SHAPE_RULES = {
   },
   maxPool: pooled("maxPool"),
   averagePool: pooled("averagePool"),
+
+  ...QUANTIZED_SHAPES,
 } as const satisfies { readonly [P in PrimitiveName]: ShapeRule<P> };

@@ -23,11 +23,18 @@ import { CONVOLUTION } from "./rules/convolution.ts";
 import { ELEMENTWISE } from "./rules/elementwise.ts";
 import { LAYOUT } from "./rules/layout.ts";
 import { NETWORK } from "./rules/network.ts";
+import { QUANTIZED } from "./rules/quantized.ts";
 import type { EmitRule } from "./rules/rule.ts";
 
 type Emitted = Exclude<PrimitiveName, "input" | "parameter">;
 
-const RULES = { ...ELEMENTWISE, ...LAYOUT, ...CONVOLUTION, ...NETWORK } as const satisfies {
+const RULES = {
+  ...ELEMENTWISE,
+  ...LAYOUT,
+  ...CONVOLUTION,
+  ...NETWORK,
+  ...QUANTIZED,
+} as const satisfies {
   readonly [P in Emitted]: EmitRule<P>;
 };
 

@@ -23,6 +23,8 @@ import { createSession, type SessionOptions } from "./session.ts";
 export interface CompileOptions extends SessionOptions {
   /** Values of the parameters by name, in memory or in files. Parameters without a value become inputs of `run`. */
   readonly parameters?: Bindings;
+  /** Changes the traced graph, e.g. to products with quantised weights. @default as traced */
+  readonly rewrite?: (graph: Graph) => Graph;
 }
 
 /** A compiled function. Call it; `dispose` gives its memory back. */
@@ -51,7 +53,7 @@ export async function compile<Specs, Out>(
   options: CompileOptions = {},
 ): Promise<Compiled<MapTree<Specs, Tensor>, MapTree<Out, Tensor>>> {
   const { graph: traced, structure } = trace(fn, inputs);
-  const graph = simplify(traced);
+  const graph = simplify(options.rewrite?.(traced) ?? traced);
   const { device } = options;
   const model = emit(graph, options.parameters, { device, blockedChannels: await blocks(device) });
   const session = await createSession(model, options);

@@ -21,10 +21,11 @@ interface GradientCase {
   readonly positive?: boolean;
 }
 
-/** Primitives that carry no gradient, or are leaves. */
+/** Primitives that carry no gradient, are leaves, or are made after differentiation. */
 type Flat =
   | "input" | "parameter" | "constant" | "dimension" | "iota" | "sign" | "floor" | "round" | "not" | "equal" | "less"
-  | "lessEqual" | "and" | "or" | "argMax"; // prettier-ignore
+  | "lessEqual" | "and" | "or" | "argMax"
+  | "dequantize" | "dequantizeBlocks" | "integerMatmul" | "integerConv" | "blockMatmul"; // prettier-ignore
 
 const { apply } = ops;
 const square = [2, 3];

@@ -48,6 +48,7 @@ const KNOWN_OPTIONS = [
   "cacheFolder",
   "config",
   "parameters",
+  "rewrite",
 ];
 const OPTIMIZATIONS = ["disabled", "basic", "extended", "all"] as const;
 /** Weights above this size are handed over beside the model instead of inside it. */
