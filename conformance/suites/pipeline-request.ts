@@ -1,5 +1,6 @@
 /** What a case of a pipeline asks of ours: the task, and the request with the case's own noise and pictures. */
 import {
+  baseAndRefiner,
   type GenerationEvent,
   type GenerationRequest,
   imageToImage,
@@ -12,32 +13,35 @@ import type { Case } from "../case.ts";
 
 type F32 = Tensor<"float32">;
 type Config = Readonly<Record<string, unknown>>;
-type Generate = (pipeline: Pipeline, request: never) => AsyncGenerator<GenerationEvent, void>;
+type Read = <T>(key: string) => T | undefined;
+type Generation = AsyncGenerator<GenerationEvent, void>;
+
+/** A task of ours over the case's pipelines; only two models' work needs the second. */
+export type Generate = (pipeline: Pipeline, request: never, second?: Pipeline) => Generation;
 
 const TASKS: readonly (readonly [pattern: RegExp, run: Generate])[] = [
+  [/\+/, (base, request, refiner) => baseAndRefiner(base, refiner as Pipeline, request)],
   [/Img2Img/, imageToImage as Generate],
   [/Inpaint/, inpaint as Generate],
 ];
 
 /** Text to image unless the function says otherwise: some cases only say how their weights were merged. */
-export const taskOf = (name = ""): Generate =>
-  TASKS.find(([pattern]) => pattern.test(name))?.[1] ?? (textToImage as Generate);
+export function taskOf(name = ""): Generate {
+  return TASKS.find(([pattern]) => pattern.test(name))?.[1] ?? (textToImage as Generate);
+}
 
-/** The request of a case. LoRA and ControlNet are called `lora` and `control`. */
+/** The request of a case: diffusers' `__call__` in our words. A LoRA is called `lora`, ControlNets `control`, or `control0` …. */
 export function requestOf(c: Case): GenerationRequest {
   const config = c.json.config ?? {};
   const tensors = c.tensors();
-  const read = <T>(key: string): T | undefined => (config[key] ?? undefined) as T | undefined;
+  const read: Read = <T>(key: string) => (config[key] ?? undefined) as T | undefined;
   const seed = read<number | number[]>("seed");
-  const guess = read<boolean>("guess_mode");
-  const isControl = c.json.function?.includes("ControlNet") === true;
   const clipSkip = read<number>("clip_skip");
-  const negative = {
-    originalSize: read<[number, number]>("negative_original_size"),
-    cropTopLeft: read<[number, number]>("negative_crops_coords_top_left"),
-    targetSize: read<[number, number]>("negative_target_size"),
-  };
-  const request = {
+  const control = controlOf(c, read);
+  // Of a ControlNet's text to image the picture is the hint.
+  const isHint = control !== undefined && tensors["in.control_image"] === undefined;
+  const hasPicture = !isHint || /Img2Img|Inpaint/.test(c.json.function ?? "");
+  return defined({
     prompt: read<string>("prompt") ?? "",
     negativePrompt: read<string>("negative_prompt"),
     prompt2: read<string>("prompt_2"),
@@ -45,6 +49,7 @@ export function requestOf(c: Case): GenerationRequest {
     grammar: "plain",
     steps: read<number>("num_inference_steps"),
     timesteps: read<number[]>("timesteps"),
+    sigmas: read<number[]>("sigmas"),
     guidanceScale: read<number>("guidance_scale"),
     guidanceRescale: read<number>("guidance_rescale"),
     scheduler: read<Config>("scheduler"),
@@ -54,42 +59,61 @@ export function requestOf(c: Case): GenerationRequest {
     width: read<number>("width"),
     height: read<number>("height"),
     strength: read<number>("strength"),
+    denoisingStart: read<number>("denoising_start"),
+    denoisingEnd: read<number>("denoising_end"),
+    refinerStart: read<number>("denoising_end"),
     seed,
     seedPer: Array.isArray(seed) ? "image" : "batch",
     draws: seed === undefined ? recorded(tensors) : undefined,
     latents: tensors["in.latents"],
-    image: isControl ? undefined : tensors["in.image"],
+    image: hasPicture ? tensors["in.image"] : undefined,
     mask: tensors["in.mask_image"],
     tiles: false,
-    microConditioning: {
-      originalSize: read<[number, number]>("original_size"),
-      cropTopLeft: read<[number, number]>("crops_coords_top_left"),
-      targetSize: read<[number, number]>("target_size"),
-      ...(negative.originalSize && negative.targetSize && { negative }),
-    },
-    ...(c.json["lora_file"] !== undefined && {
-      loras: [
-        {
-          name: "lora",
-          scale: Number(c.json["lora_scale"]),
-          ...(/U-Net only/.test(c.json.function ?? "") && { textScale: 0 }),
-        },
-      ],
-    }),
-    ...(isControl && {
-      control: [
-        {
-          name: "control",
-          image: tensors["in.image"],
-          scale: read<number>("controlnet_conditioning_scale"),
-          start: read<number>("control_guidance_start"),
-          end: read<number>("control_guidance_end"),
-          guessMode: guess,
-        },
-      ],
-    }),
+    microConditioning: microConditioningOf(read),
+    loras: lorasOf(c),
+    control,
+  }) as unknown as GenerationRequest;
+}
+
+function microConditioningOf(read: Read) {
+  const sizes = (prefix: string) =>
+    defined({
+      originalSize: read<[number, number]>(`${prefix}original_size`),
+      cropTopLeft: read<[number, number]>(`${prefix}crops_coords_top_left`),
+      targetSize: read<[number, number]>(`${prefix}target_size`),
+      aestheticScore: read<number>(`${prefix}aesthetic_score`),
+    });
+  const negative = sizes("negative_");
+  return { ...sizes(""), ...(Object.keys(negative).length > 0 && { negative }) };
+}
+
+function lorasOf(c: Case) {
+  if (c.json["lora_file"] === undefined) return undefined;
+  const isUnetOnly = /U-Net only/.test(c.json.function ?? "");
+  return [
+    { name: "lora", scale: Number(c.json["lora_scale"]), ...(isUnetOnly && { textScale: 0 }) },
+  ];
+}
+
+/** One ControlNet beside the checkpoint, or those that the case lists. */
+function controlOf(c: Case, read: Read) {
+  if (c.json.function?.includes("ControlNet") !== true) return undefined;
+  const tensors = c.tensors();
+  const files = read<string[]>("controlnets");
+  const nth = (key: string, i: number): number | undefined => {
+    const value = read<number | number[]>(key);
+    return Array.isArray(value) ? value[i] : value;
   };
-  return defined(request) as unknown as GenerationRequest;
+  return (files ?? [undefined]).map((_, i) =>
+    defined({
+      name: files === undefined ? "control" : `control${i}`,
+      image: tensors[`in.control_image${i}`] ?? tensors["in.control_image"] ?? tensors["in.image"],
+      scale: nth("controlnet_conditioning_scale", i),
+      start: nth("control_guidance_start", i),
+      end: nth("control_guidance_end", i),
+      guessMode: read<boolean>("guess_mode"),
+    }),
+  );
 }
 
 /** Without the undefined, so that defaults apply. */
@@ -105,7 +129,7 @@ function recorded(tensors: Readonly<Record<string, Tensor>>) {
       const found = tensors[`noise.${next++}`] as F32 | undefined;
       if (!found || String(found.shape) !== String(shape))
         throw new Error(`noise.${next - 1} is [${found?.shape}]; [${shape}] was asked for`);
-      return found;
+      return float32(shape, found.data);
     },
   };
 }

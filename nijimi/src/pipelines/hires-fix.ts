@@ -74,7 +74,7 @@ export async function* hiresFix(
     options,
   );
   const large = await enlarge(second, small, upscaler);
-  const x = second.plan.addNoise(large, second.noise.start(), second.firstStep);
+  const x = second.plan.addNoise(large, second.noise.start(), second.window.first);
   yield* decode(second, yield* denoise(second, x));
 }
 

@@ -4,7 +4,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { Generation } from "./events.ts";
 import { type Job, prepare, type RunOptions } from "./job.ts";
 import { sampleLatents } from "./networks/autoencoder.ts";
-import { sizeOfPicture, toSigned, unitTensor } from "./pictures.ts";
+import { type Picture, sizeOfPicture, toSigned, unitTensor } from "./pictures.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { ImageToImageRequest } from "./request.ts";
 import { decode, denoise } from "./sampling/denoise.ts";
@@ -22,17 +22,39 @@ export async function* imageToImage(
   request: ImageToImageRequest,
   options: RunOptions = {},
 ): Generation {
-  const { image, strength = 0.8 } = request;
+  const { image, denoisingStart } = request;
+  const { strength = denoisingStart === undefined ? 0.8 : 1 } = request;
+  const size = sizeOfStart(pipeline, image);
   const job = await prepare(
     pipeline,
     request,
-    { ...sizeOfPicture(image), strength, task: "image-to-image" },
+    { ...size, strength, task: "image-to-image" },
     options,
   );
-  const known = await encodePicture(job, toSigned(unitTensor(image, 3)));
-  const x = job.plan.addNoise(known, job.noise.start(), job.firstStep);
+  const known = await startLatents(job, image);
+  // What another model has begun is as noisy as it is to be.
+  const x =
+    denoisingStart === undefined
+      ? job.plan.addNoise(known, job.noise.start(), job.window.first)
+      : known;
   const latents = yield* denoise(job, x);
   yield* decode(job, latents);
+}
+
+/** Latents are taken as they are, pictures encoded. */
+async function startLatents(job: Job, image: Picture): Promise<F32> {
+  if (!isLatents(job.pipeline, image)) return encodePicture(job, toSigned(unitTensor(image, 3)));
+  return spread(image, job.batch);
+}
+
+function isLatents({ autoencoder }: Pipeline, image: Picture): image is F32 {
+  return "dtype" in image && image.shape[1] === autoencoder.config.latentChannels;
+}
+
+function sizeOfStart(pipeline: Pipeline, image: Picture): ReturnType<typeof sizeOfPicture> {
+  const { width, height } = sizeOfPicture(image);
+  const scale = isLatents(pipeline, image) ? pipeline.autoencoder.factor : 1;
+  return { width: width * scale, height: height * scale };
 }
 
 /**

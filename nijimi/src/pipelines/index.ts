@@ -21,5 +21,6 @@ export {
 export { preset, type PresetName, PRESETS } from "./presets.ts";
 export { colourPreviewer, type Previewer } from "./previews.ts";
 export { requestOfRecipe } from "./recipe.ts";
+export { baseAndRefiner, type RefineRequest } from "./refine.ts";
 export * from "./request.ts";
 export { textToImage } from "./text-to-image.ts";

@@ -42,7 +42,7 @@ export async function* inpaint(
   const noise = job.noise.start();
   const x =
     strength < 1 && known
-      ? job.plan.addNoise(known, noise, job.firstStep)
+      ? job.plan.addNoise(known, noise, job.window.first)
       : combine([job.plan.initNoiseSigma, noise]);
   const masked = await encodePicture(job, withoutMasked(picture, mask));
   const small = nearest(mask, job.latentShape);

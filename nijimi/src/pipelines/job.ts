@@ -1,39 +1,32 @@
 /** From a request to everything that sampling needs, checked before anything expensive happens. */
-import { brownianNoise } from "../diffusion/noise/brownian-noise.ts";
-import { imageNoise } from "../diffusion/noise/image-noise.ts";
-import { sequentialNoise } from "../diffusion/noise/sequential-noise.ts";
-import type { NoiseSource } from "../diffusion/samplers/types.ts";
 import { NijimiError } from "../errors.ts";
 import { classifierFree, unguided } from "../guidance/classifier-free.ts";
 import { composable } from "../guidance/composable.ts";
 import { withRescale } from "../guidance/rescale.ts";
 import type { Recipe } from "../images/metadata/recipe.ts";
 import type { Guidance } from "../guidance/types.ts";
-import { philoxGenerator } from "../tensor/random/philox.ts";
-import { type NormalStream, perImage } from "../tensor/random/streams.ts";
-import { torchGenerator } from "../tensor/random/torch.ts";
 import { float32, type Tensor } from "../tensor/tensor.ts";
 import { type HiddenState, hiddenStateFor } from "../text/prompt/clip-skip.ts";
-import { planPrompt } from "../text/prompt/plan.ts";
-import { readLoraTag } from "../text/prompt/networks.ts";
 import { type Conditions, type ImagePrompt, makeConditions } from "./conditioning/conditions.ts";
 import { samplingDefaults } from "./defaults.ts";
+import { activeLoras, controlsOf } from "./job/adapters.ts";
+import { type JobNoise, type LatentShape, noiseOf } from "./job/noise.ts";
+import { timeIdsOf } from "./job/size-conditions.ts";
 import {
   type ActiveDeltas,
   type AdapterLoad,
   adapterLoad,
   NO_ADAPTERS,
 } from "./networks/low-rank.ts";
-import { requireMultiple, requireSize, unitTensor } from "./pictures.ts";
+import { requireMultiple } from "./pictures.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { recipeOf } from "./recipe.ts";
-import type { GenerationRequest, LoraUse, MicroConditioning } from "./request.ts";
+import type { GenerationRequest } from "./request.ts";
 import type { ActiveControl } from "./sampling/branch-network.ts";
 import { type SamplingPlan, samplingPlan } from "./sampling/plan.ts";
+import { type SamplingWindow, samplingWindow } from "./sampling/window.ts";
 
 type F32 = Tensor<"float32">;
-type Seed = number | bigint;
-
 /** Options that are not about the picture. */
 export interface RunOptions {
   /** Stops within a step. */
@@ -50,10 +43,10 @@ export interface Job {
   readonly width: number;
   readonly height: number;
   /** [B, C, h, w] */
-  readonly latentShape: readonly [number, number, number, number];
+  readonly latentShape: LatentShape;
   readonly plan: SamplingPlan;
-  /** Step to begin at: 0, or later for image to image. */
-  readonly firstStep: number;
+  /** Steps to run: all, or the last ones for image to image. */
+  readonly window: SamplingWindow;
   readonly conditions: Conditions;
   readonly guidance: Guidance;
   readonly load: AdapterLoad;
@@ -65,26 +58,16 @@ export interface Job {
   recipe(index: number): Recipe;
 }
 
-/** Random numbers of a job. */
-export interface JobNoise {
-  /** One per image; undefined where the noise was given. */
-  readonly seeds?: readonly Seed[];
-  /** For what pictures draw before the start (posterior samples). */
-  readonly draws: NormalStream;
-  /** Noise of unit variance to start from. To be asked for once, in its turn. */
-  start(): F32;
-  /** Noise of the steps. */
-  readonly steps: NoiseSource;
-  /** One generator draws for the whole batch. */
-  readonly isShared: boolean;
-}
-
 /** What a task knows beside the request. */
 export interface JobShape {
   readonly width: number;
   readonly height: number;
   /** Share of the schedule to run. @default 1 */
   readonly strength?: number;
+  /** LoRAs named in prompts are another model's. @default false */
+  readonly withoutLoras?: boolean;
+  /** Random numbers of an earlier pass, to go on with. @default those of the request's seeds */
+  readonly noise?: JobNoise;
   /** For the recipe. @default "text-to-image" */
   readonly task?: string;
   /** Fields of the recipe that are not what they seem in this pass. */
@@ -99,9 +82,10 @@ export interface JobShape {
 export async function prepare(
   pipeline: Pipeline,
   request: GenerationRequest,
-  { width, height, strength = 1, task = "text-to-image", recipe = {} }: JobShape,
+  shape: JobShape,
   { signal }: RunOptions = {},
 ): Promise<Job> {
+  const { width, height, strength = 1, task = "text-to-image", recipe = {} } = shape;
   const { autoencoder, unet } = pipeline;
   requireMultiple(width, height, autoencoder.factor);
   const images = promptsOf(request);
@@ -115,9 +99,9 @@ export async function prepare(
   const defaults = samplingDefaults(pipeline);
   const steps = request.steps ?? defaults.steps;
   const plan = samplingPlan(pipeline.scheduler, { ...request, steps, strength });
-  const firstStep = firstStepOf(plan, strength);
-  const noise = noiseOf(request, latentShape, plan);
-  const loras = await activeLoras(pipeline, request, images);
+  const window = samplingWindow(plan, { ...request, strength });
+  const noise = shape.noise ?? noiseOf(request, latentShape, plan);
+  const loras = shape.withoutLoras ? [] : await activeLoras(pipeline, request, images);
   const guidanceScale = request.guidanceScale ?? defaults.guidanceScale;
   const isDistilled = unet.config.timeCondProjDim !== null;
   const guided = request.guidance !== undefined || (guidanceScale > 1 && !isDistilled);
@@ -142,8 +126,13 @@ export async function prepare(
           : (request.emphasis ?? (pipeline.isSdxl ? "no-norm" : "original")),
       steps: plan.steps,
       guided,
-      zerosForEmpty: pipeline.isSdxl && pipeline.settings.force_zeros_for_empty_prompt !== false,
-      ...(pipeline.isSdxl && timeIdsOf(pipeline, request.microConditioning ?? {}, width, height)),
+      zerosForEmpty: zerosForEmpty(pipeline),
+      ...(pipeline.isSdxl &&
+        timeIdsOf(request.microConditioning ?? {}, {
+          width,
+          height,
+          count: unet.timeIds,
+        })),
     },
   );
   const active: ActiveDeltas[] = loras.map(({ name, deltas, unetScale }) => ({
@@ -160,7 +149,7 @@ export async function prepare(
     height,
     latentShape,
     plan,
-    firstStep,
+    window,
     conditions,
     guidance: request.guidance ?? guidanceOf(request, conditions, guided, guidanceScale),
     load: active.length === 0 ? NO_ADAPTERS : adapterLoad(active, unet.parameters),
@@ -221,19 +210,6 @@ function promptsOf({
   );
 }
 
-/** diffusers' rule: int(steps · strength) steps are run. */
-function firstStepOf({ steps }: SamplingPlan, strength: number): number {
-  if (!(strength > 0 && strength <= 1))
-    throw new NijimiError("option", `strength must be above 0 and at most 1; got ${strength}.`);
-  const run = Math.min(Math.trunc(steps * strength), steps);
-  if (run < 1)
-    throw new NijimiError(
-      "option",
-      `strength ${strength} of ${steps} steps leaves none to run; raise one of them.`,
-    );
-  return steps - run;
-}
-
 function guidanceOf(
   { guidanceRescale = 0 }: GenerationRequest,
   { weights }: Conditions,
@@ -248,73 +224,10 @@ function guidanceOf(
   return guidanceRescale > 0 ? withRescale(guidance, guidanceRescale) : guidance;
 }
 
-function noiseOf(
-  request: GenerationRequest,
-  latentShape: Job["latentShape"],
-  { noise, sigmaRange }: SamplingPlan,
-): JobNoise {
-  const { draws, latents, seedPer = "image", seedSource = "cpu", variation } = request;
-  const [batch, ...shape] = latentShape;
-  if (latents && String(latents.shape) !== String(latentShape))
-    throw new NijimiError("shape", `latents are [${latents.shape}]; expected [${latentShape}].`);
-  const given = latents && (() => latents);
-  if (draws !== undefined)
-    return {
-      draws,
-      start: given ?? (() => draws.randn(latentShape)),
-      steps: sequentialNoise(draws),
-      isShared: true,
-    };
-  const seeds = seedsOf(request, batch);
-  const generator = (seed: Seed): NormalStream =>
-    seedSource === "nv" ? philoxGenerator(seed) : torchGenerator(seed);
-  const isShared = seedPer === "batch";
-  const stream = isShared ? generator(seeds[0]) : perImage(seeds.map(generator));
-  const brownian = (): NoiseSource =>
-    brownianNoise({
-      shape: latentShape,
-      sigmaMin: sigmaRange[0],
-      sigmaMax: sigmaRange[1],
-      seed: isShared ? seeds[0] : seeds,
-    });
-  const varied =
-    variation &&
-    (() =>
-      imageNoise({
-        shape,
-        seeds,
-        variationSeeds: seeds.map((_, i) => BigInt(variation.seed) + BigInt(i)),
-        variationStrength: variation.strength,
-        source: seedSource,
-      }).start);
-  return {
-    seeds,
-    draws: stream,
-    start: given ?? varied ?? (() => stream.randn(latentShape)),
-    steps: noise === "brownian" ? brownian() : sequentialNoise(stream),
-    isShared,
-  };
-}
-
-/** One seed per image; a single one counts up, as A1111 does. */
-function seedsOf({ seed, seedPer }: GenerationRequest, batch: number): Seed[] {
-  if (Array.isArray(seed)) {
-    const list = seed as readonly Seed[];
-    if (list.length !== batch)
-      throw new NijimiError(
-        "option",
-        `${list.length} seeds for ${batch} images; give one, or one each.`,
-      );
-    return [...list];
-  }
-  const first =
-    (seed as Seed | undefined) ?? globalThis.crypto.getRandomValues(new Uint32Array(1))[0];
-  if (typeof first === "number" && !Number.isSafeInteger(first))
-    throw new NijimiError("option", `seed must be a whole number; got ${first}.`);
-  if (seedPer === "batch") return Array.from({ length: batch }, () => first);
-  return Array.from({ length: batch }, (_, i) =>
-    typeof first === "bigint" ? first + BigInt(i) : first + i,
-  );
+/** SDXL's base was trained with zeros for no prompt, its refiner was not. Single files do not say. */
+function zerosForEmpty({ isSdxl, settings, unet }: Pipeline): boolean {
+  const stated = settings.force_zeros_for_empty_prompt;
+  return isSdxl && (typeof stated === "boolean" ? stated : unet.timeIds === 6);
 }
 
 /** Which layers' states condition the U-Net; the negative prompt's is diffusers' without skip in the plain grammar. */
@@ -333,83 +246,6 @@ function statesOf(
       ? hiddenStateFor({ family, layers, convention: "diffusers", clipSkip: skip - 1 })
       : hiddenStateFor({ family, layers, convention: "a1111", clipSkip: skip });
   return { state: stateFor(clipSkip), negativeState: stateFor(negativeClipSkip) };
-}
-
-/** SDXL's six numbers, for both branches. */
-function timeIdsOf(
-  { settings }: Pipeline,
-  micro: MicroConditioning,
-  width: number,
-  height: number,
-): { readonly timeIds: number[]; readonly negativeTimeIds?: number[] } {
-  const isScored = settings.requires_aesthetics_score === true;
-  const ids = (own: MicroConditioning, aestheticScore: number): number[] => [
-    ...(own.originalSize ?? [height, width]),
-    ...(own.cropTopLeft ?? [0, 0]),
-    ...(isScored ? [own.aestheticScore ?? aestheticScore] : (own.targetSize ?? [height, width])),
-  ];
-  return {
-    timeIds: ids(micro, 6),
-    ...((micro.negative || isScored) && { negativeTimeIds: ids(micro.negative ?? micro, 2.5) }),
-  };
-}
-
-interface ActiveLora {
-  readonly name: string;
-  readonly deltas: Readonly<Record<string, ActiveDeltas["deltas"]>>;
-  readonly unetScale: number;
-  readonly textScale: number;
-}
-
-/** LoRAs of the request and of the prompts' tags. */
-async function activeLoras(
-  pipeline: Pipeline,
-  { loras = [], grammar = "a1111" }: GenerationRequest,
-  images: readonly ImagePrompt[],
-): Promise<ActiveLora[]> {
-  const tagged = images.map(({ prompt }) => lorasOfPrompt(prompt, grammar));
-  if (tagged.some((own) => JSON.stringify(own) !== JSON.stringify(tagged[0])))
-    throw new NijimiError(
-      "option",
-      "Prompts of one batch must name the same LoRAs; make the pictures one by one.",
-    );
-  const active: ActiveLora[] = [];
-  for (const { name, scale = 1, textScale = scale } of [...loras, ...tagged[0]]) {
-    const { deltas } = await pipeline.lora(name);
-    active.push({ name, deltas, unetScale: scale, textScale });
-  }
-  return active;
-}
-
-function lorasOfPrompt(prompt: string, grammar: "a1111" | "plain"): LoraUse[] {
-  return planPrompt(prompt, { steps: 1, grammar }).networks.map((tag) => {
-    if (tag.kind !== "lora" && tag.kind !== "lyco")
-      throw new NijimiError(
-        "option",
-        `prompt: <${tag.kind}:…> is not supported; accepted: lora, lyco.`,
-      );
-    const { name, unetWeight, textWeight } = readLoraTag(tag);
-    return { name, scale: unetWeight, textScale: textWeight };
-  });
-}
-
-async function controlsOf(
-  pipeline: Pipeline,
-  { control = [] }: GenerationRequest,
-  size: { readonly width: number; readonly height: number },
-): Promise<ActiveControl[]> {
-  const active: ActiveControl[] = [];
-  for (const { name, image, scale = 1, start = 0, end = 1, guessMode = false } of control) {
-    requireSize(`The picture for the ControlNet "${name}"`, image, size);
-    if (!(start >= 0 && start < end && end <= 1))
-      throw new NijimiError(
-        "option",
-        `ControlNet "${name}": 0 ≤ start < end ≤ 1 is needed; got ${start} and ${end}.`,
-      );
-    const network = await pipeline.controlNet(name);
-    active.push({ network, hint: unitTensor(image, 3), scale, start, end, guessMode });
-  }
-  return active;
 }
 
 /** LCM's embedding of w = s − 1 (arXiv:2310.04378): sinusoids of 1000·w. [B, width] */

@@ -55,7 +55,6 @@ export function recipeOf(
     ...given(request, ["schedule", "eta", "guidanceRescale", "clipSkip"]),
     guidanceScale,
     ...(strength < 1 && { strength }),
-    ...(request.scheduler && { extra: { scheduler: request.scheduler as never } }),
     model: { name: lastPart(name), family },
     ...(loras &&
       loras.length > 0 && {
@@ -67,9 +66,22 @@ export function recipeOf(
       }),
     batch: { index, size: batch },
     ...facts.changes,
+    ...extraOf(request, facts.changes),
   };
   const known = Object.entries(fields).filter(([, value]) => value !== undefined);
   return createRecipe(Object.fromEntries(known));
+}
+
+function extraOf({ scheduler }: GenerationRequest, { extra }: Partial<Recipe>): Partial<Recipe> {
+  if (scheduler === undefined) return extra === undefined ? {} : { extra };
+  return { extra: { ...extra, scheduler: finite(scheduler) as never } };
+}
+
+/** JSON has no infinities; diffusers writes one, which is the default of its setting. */
+function finite(config: JsonObject): JsonObject {
+  return Object.fromEntries(
+    Object.entries(config).filter(([, value]) => Math.abs(Number(value)) !== Infinity),
+  );
 }
 
 function given<K extends keyof GenerationRequest>(

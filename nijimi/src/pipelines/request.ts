@@ -45,7 +45,7 @@ export interface MicroConditioning {
   readonly targetSize?: readonly [height: number, width: number];
   /** The refiner's. @default 6 */
   readonly aestheticScore?: number;
-  /** Sizes that the negative prompt is told; all of them, or none. @default the prompt's */
+  /** What the negative prompt is told. @default the prompt's; the refiner's has no crop and a score of 2.5 */
   readonly negative?: Omit<MicroConditioning, "negative">;
 }
 
@@ -90,6 +90,12 @@ export interface GenerationRequest {
   readonly scheduler?: JsonObject;
   /** Timesteps to visit, in the place of `steps`, where the scheduler takes them. */
   readonly timesteps?: readonly number[];
+  /** Noise levels to visit, in the place of `steps`, where the scheduler takes them. */
+  readonly sigmas?: readonly number[];
+  /** Share of the way at which another model has stopped: `image` is then its latents. @default 0 */
+  readonly denoisingStart?: number;
+  /** Share of the way at which to stop, so that another model goes on. @default 1 */
+  readonly denoisingEnd?: number;
   /** Noise that DDIM and TCD add at every step. */
   readonly eta?: number;
   /** One per image, or the first one's, which then counts up. @default a random one */
@@ -124,7 +130,7 @@ export interface TextToImageRequest extends GenerationRequest {
 
 /** Image to image. */
 export interface ImageToImageRequest extends GenerationRequest {
-  /** Its size is that of the result. */
+  /** Its size is that of the result. A tensor with as many channels as latents have is latents of the U-Net's scale. */
   readonly image: Picture;
   /** Share of the noise: 1 keeps nothing of the image. @default 0.8 */
   readonly strength?: number;

@@ -45,6 +45,8 @@ export interface UnetCall {
 export interface Unet {
   readonly config: Unet2dConditionConfig;
   readonly parameters: ReturnType<typeof unet2dCondition>["parameters"];
+  /** Numbers beside the pooled text (SDXL); 0 where there are none. */
+  readonly timeIds: number;
   run(call: UnetCall, load: AdapterLoad): Promise<F32>;
   release(): Promise<void>;
 }
@@ -93,6 +95,7 @@ export function unetNetwork(component: Component, options: UnetOptions): Unet {
   const net = unet2dCondition(config);
   const isSdxl = config.additionEmbedType === "text_time";
   const { pooledWidth = 1280 } = options;
+  const timeIds = isSdxl ? timeIdCount(config, pooledWidth) : 0;
   const states = stateShapes(config);
   const levelShapes = levelSizes(
     config.blockOutChannels.length,
@@ -113,7 +116,7 @@ export function unetNetwork(component: Component, options: UnetOptions): Unet {
     context: spec("float32", ["batch", "tokens", contextWidth]),
     ...(isSdxl && {
       textEmbeds: spec("float32", ["batch", pooledWidth]),
-      timeIds: spec("float32", ["batch", timeIdCount(config, pooledWidth)]),
+      timeIds: spec("float32", ["batch", timeIds]),
     }),
     ...(config.numClassEmbeds !== null && { classLabels: spec("int64", ["batch"]) }),
     ...(config.classEmbedType === "projection" && {
@@ -156,6 +159,7 @@ export function unetNetwork(component: Component, options: UnetOptions): Unet {
   return {
     config,
     parameters: net.parameters,
+    timeIds,
     async run(call, load) {
       const { control, levels, timestep, ...given } = call;
       const batch = call.sample.shape[0];

@@ -30,9 +30,9 @@ export async function* denoise(
   x: F32,
   { afterStep, ...inputs }: DenoiseOptions = {},
 ): AsyncGenerator<GenerationEvent, F32, undefined> {
-  const { plan, firstStep, conditions, guidance, pipeline, signal, request } = job;
-  const steps = plan.steps - firstStep;
-  const evaluations = plan.evaluations(firstStep);
+  const { plan, window, conditions, guidance, pipeline, signal, request } = job;
+  const steps = window.end - window.first;
+  const evaluations = plan.evaluations(window.first) - plan.evaluations(window.end);
   const setup: NetworkSetup = {
     ...inputs,
     unet: pipeline.unet,
@@ -53,14 +53,14 @@ export async function* denoise(
     x,
     noise: job.noise.steps,
     signal,
-    firstStep,
+    firstStep: window.first,
     ...(request.eta !== undefined && { eta: request.eta }),
   });
   let latents = x;
   const every = request.preview?.every ?? 1;
   yield { type: "step-start", step: 0, steps };
   for await (const event of run) {
-    const step = event.step - firstStep;
+    const step = event.step - window.first;
     requireNumbers(event.x, step, steps);
     // Samplers go on from this very tensor.
     afterStep?.(event.x, event.step + 1);
@@ -71,7 +71,8 @@ export async function* denoise(
     yield { type: "step-end", step, steps, evaluations: done, sigma, latents, denoised };
     // Sessions may hold the thread all the time: let timers and signals have their turn.
     await new Promise((resolve) => setTimeout(resolve, 0));
-    if (step + 1 < steps) yield { type: "step-start", step: step + 1, steps };
+    if (step + 1 === steps) break;
+    yield { type: "step-start", step: step + 1, steps };
   }
   return latents;
 }

@@ -18,7 +18,11 @@ import {
 import { fromDiffusersConfig } from "../../diffusion/samplers/diffusers/from-config.ts";
 import { resolveSampler } from "../../diffusion/samplers/resolve.ts";
 import { type SamplerEntry, type SamplerName, SAMPLERS } from "../../diffusion/samplers/table.ts";
-import { discreteSigmasOf, sigmaOfAlphaBar } from "../../diffusion/schedules/discrete-sigmas.ts";
+import {
+  discreteSigmasOf,
+  sigmaOfAlphaBar,
+  sigmaToTimestep,
+} from "../../diffusion/schedules/discrete-sigmas.ts";
 import { makeSigmas, type SigmaScheduleName } from "../../diffusion/schedules/sigma-schedules.ts";
 import { NijimiError, invariant, unknownName } from "../../errors.ts";
 
@@ -35,6 +39,10 @@ export interface SamplingPlan extends Pick<
   readonly sigmaRange: readonly [smallest: number, largest: number];
   /** How often the network is evaluated from step `first` on. */
   evaluations(first: number): number;
+  /** Timestep of the network at which a step begins. */
+  timestepAt(step: number): number;
+  /** Timesteps of the network's training. */
+  readonly trainedTimesteps: number;
   /** Ratio of noise to signal that a timestep of the network means. */
   sigmaAt(timestep: number): number;
 }
@@ -150,7 +158,9 @@ function diffusersPlan(
     sampler: scheduler.name,
     noise: scheduler.name === "DPMSolverSDEScheduler" ? "brownian" : "stream",
     sigmaRange: [Math.min(...levels), Math.max(...levels)],
-    evaluations: (first) => plan.timesteps.length - order * first,
+    evaluations: (first) => (first === plan.steps ? 0 : plan.timesteps.length - order * first),
+    timestepAt: (step) => plan.timesteps[order * step],
+    trainedTimesteps: alphasCumprod?.length ?? 1000,
     sigmaAt: (timestep) =>
       alphasCumprod === undefined
         ? timestep
@@ -184,6 +194,8 @@ function nativePlan(
     noise: entry.noise,
     sigmaRange: [Math.min(...above), Math.max(...above)],
     evaluations: (first) => (sigmas.length - 1 - first) * (entry.evaluations ?? 1),
+    timestepAt: (step) => sigmaToTimestep(table, sigmas[step]),
+    trainedTimesteps: alphasCumprod.length,
     sigmaAt: (timestep) => table.sigmas[Math.min(table.sigmas.length - 1, Math.round(timestep))],
     run: ({ network, x, noise, signal, firstStep }) =>
       entry.run({
