@@ -15,4 +15,5 @@ export * from "./clip.ts";
 export * from "./t2i-adapter.ts";
 export * from "./transformer.ts";
 export * from "./unet-2d.ts";
+export * from "./unet-conditions.ts";
 export * from "./vq-model.ts";

@@ -49,6 +49,8 @@ export interface AttentionConfig {
   readonly addedKvProjDim?: number;
   /** With added tokens: attend to them only. @default false */
   readonly onlyCrossAttention?: boolean;
+  /** Scores are divided by the root of the heads' width. @default true */
+  readonly scaleQk?: boolean;
   /** @default 1e-5 */
   readonly eps?: number;
   /** @default 1 */
@@ -90,6 +92,7 @@ export function attention({
   crossAttentionNormNumGroups = 32,
   addedKvProjDim,
   onlyCrossAttention = false,
+  scaleQk = true,
   eps = 1e-5,
   rescaleOutputFactor = 1,
   residualConnection = false,
@@ -137,7 +140,7 @@ export function attention({
         query,
         splitHeads(keys as Sym, heads),
         splitHeads(values as Sym, heads),
-        { mask: reached },
+        { mask: reached, ...(scaleQk ? {} : { scale: 1 }) },
       );
       let y = m.toOut[0](joinHeads(attended));
       if (spatial) y = reshape(swapAxes(y, 1, 2), x.shape);
@@ -188,6 +191,10 @@ export interface FeedForwardOptions {
   readonly dimOut?: number;
   /** @default "geglu" */
   readonly activationFn?: string;
+  /** Hidden width. @default mult · dim */
+  readonly innerDim?: number;
+  /** @default true */
+  readonly bias?: boolean;
 }
 
 /** How each activation of a feed-forward projects: the width factor, and what happens to the projection. */
@@ -213,14 +220,24 @@ function gated(act: (gate: Sym) => Sym): (h: Sym) => Sym {
 /** Two linear layers with a (gated) activation between. Parameters: net.0.proj, net.2. */
 export function feedForward(
   dim: number,
-  { mult = 4, dimOut = dim, activationFn = "geglu" }: FeedForwardOptions = {},
+  {
+    mult = 4,
+    dimOut = dim,
+    activationFn = "geglu",
+    innerDim: inner = Math.floor(dim * mult),
+    bias = true,
+  }: FeedForwardOptions = {},
 ): Layer<readonly [Sym], Sym> {
   const form = FEED_FORWARD[activationFn];
   if (form === undefined)
     throw unknownName("activation of a feed-forward", activationFn, Object.keys(FEED_FORWARD));
-  const inner = Math.floor(dim * mult);
   return module(
-    { net: { 0: { proj: linear(dim, inner * form.width) }, 2: linear(inner, dimOut) } },
+    {
+      net: {
+        0: { proj: linear(dim, inner * form.width, { bias }) },
+        2: linear(inner, dimOut, { bias }),
+      },
+    },
     ({ net }, x: Sym) => net[2](form.act(net[0].proj(x))),
     { kind: "feedForward" },
   );
@@ -240,6 +257,11 @@ export interface TransformerBlockOptions {
   readonly doubleSelfAttention?: boolean;
   /** @default 1e-5 */
   readonly normEps?: number;
+  /** The norms have weights. @default true */
+  readonly normAffine?: boolean;
+  readonly feedForward?: FeedForwardOptions;
+  /** @default true */
+  readonly attentionOutBias?: boolean;
 }
 
 /** Self-attention, cross-attention, feed-forward, each normalised before and added: [B, N, C] → [B, N, C]. */
@@ -253,19 +275,29 @@ export function basicTransformerBlock({
   onlyCrossAttention = false,
   doubleSelfAttention = false,
   normEps = 1e-5,
+  normAffine = true,
+  feedForward: inner = {},
+  attentionOutBias = true,
 }: TransformerBlockOptions): Layer<readonly [Sym, AttentionContext?], Sym> {
-  const common = { queryDim: dim, heads, dimHead, bias: attentionBias };
+  const common = {
+    queryDim: dim,
+    heads,
+    dimHead,
+    bias: attentionBias,
+    outBias: attentionOutBias,
+  };
+  const norm = () => layerNorm(dim, { eps: normEps, affine: normAffine });
   const second = crossAttentionDim !== undefined || doubleSelfAttention;
   return module(
     {
-      norm1: layerNorm(dim, { eps: normEps }),
+      norm1: norm(),
       attn1: attention({ ...common, ...(onlyCrossAttention ? { crossAttentionDim } : {}) }),
-      norm2: second ? layerNorm(dim, { eps: normEps }) : undefined,
+      norm2: second ? norm() : undefined,
       attn2: second
         ? attention({ ...common, ...(doubleSelfAttention ? {} : { crossAttentionDim }) })
         : undefined,
-      norm3: layerNorm(dim, { eps: normEps }),
-      ff: feedForward(dim, { activationFn }),
+      norm3: norm(),
+      ff: feedForward(dim, { activationFn, ...inner }),
     },
     (m, x: Sym, given: AttentionContext = {}) => {
       // As published: the context's mask belongs to the second attention alone.

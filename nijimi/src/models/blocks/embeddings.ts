@@ -27,24 +27,26 @@ export interface TimestepMlpOptions {
   readonly condProjDim?: number | null;
   /** @default the hidden width */
   readonly outDim?: number;
+  /** @default true */
+  readonly bias?: boolean;
 }
 
 /** Two linear layers over timestep features: [N, in] → [N, width]. Parameters: linear_1, linear_2, cond_proj. */
 export function timestepMlp(
   inputs: number,
   width: number,
-  { actFn = "silu", postActFn, condProjDim, outDim = width }: TimestepMlpOptions = {},
+  { actFn = "silu", postActFn, condProjDim, outDim = width, bias = true }: TimestepMlpOptions = {},
 ): Layer<readonly [Sym, Sym?], Sym> {
   const act = activation(actFn);
   const post = activation(postActFn ?? "identity");
   return module(
     {
-      linear_1: linear(inputs, width),
+      linear_1: linear(inputs, width, { bias }),
       condProj:
         condProjDim === undefined || condProjDim === null
           ? undefined
           : linear(condProjDim, inputs, { bias: false }),
-      linear_2: linear(width, outDim),
+      linear_2: linear(width, outDim, { bias }),
     },
     (m, x: Sym, condition?: Sym) => {
       const input =

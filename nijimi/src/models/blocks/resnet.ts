@@ -56,6 +56,10 @@ export interface ResnetOptions {
   readonly kernel?: "fir" | "sde_vp";
   /** A 1×1 convolution on the skip even when channels agree. @default channels differ */
   readonly useInShortcut?: boolean;
+  /** @default true */
+  readonly shortcutBias?: boolean;
+  /** Channels of the second convolution. @default outChannels */
+  readonly conv2Channels?: number;
 }
 
 /** Norm, activation, convolution, twice, plus the input: (x [N, C, H, W], temb [N, T]) → [N, O, H', W']. */
@@ -73,7 +77,9 @@ export function resnetBlock({
   up = false,
   down = false,
   kernel,
-  useInShortcut = inChannels !== outChannels,
+  conv2Channels = outChannels,
+  useInShortcut = inChannels !== conv2Channels,
+  shortcutBias = true,
 }: ResnetOptions): Layer<readonly [Sym, Sym?], Sym> {
   if (timeEmbeddingNorm !== "default" && timeEmbeddingNorm !== "scale_shift")
     throw new NijimiError(
@@ -92,8 +98,10 @@ export function resnetBlock({
           ? undefined
           : linear(tembChannels, scaleShift ? 2 * outChannels : outChannels),
       norm2: groupNorm(groupsOut, outChannels, { eps }),
-      conv2: conv2d(outChannels, outChannels, 3, { padding: 1 }),
-      convShortcut: useInShortcut ? conv2d(inChannels, outChannels, 1) : undefined,
+      conv2: conv2d(outChannels, conv2Channels, 3, { padding: 1 }),
+      convShortcut: useInShortcut
+        ? conv2d(inChannels, conv2Channels, 1, { bias: shortcutBias })
+        : undefined,
     },
     (m, x: Sym, temb?: Sym) => {
       let h = m.conv1(resample(act(m.norm1(x))));
@@ -137,18 +145,42 @@ export interface DownsampleOptions {
   readonly outChannels?: number;
   /** 0 pads right and below only, as DDPM and the autoencoders do. @default 1 */
   readonly padding?: number;
+  /** @default 3 */
+  readonly kernel?: number;
+  /** @default true */
+  readonly bias?: boolean;
 }
 
 /** Half the size, by convolution or average. Parameters: conv. */
 export function downsample2d(
   channels: number,
-  { useConv = false, outChannels = channels, padding = 1 }: DownsampleOptions = {},
+  {
+    useConv = false,
+    outChannels = channels,
+    padding = 1,
+    kernel = 3,
+    bias = true,
+  }: DownsampleOptions = {},
 ): Layer<readonly [Sym], Sym> {
-  const pads = padding === 0 ? ([0, 0, 1, 1] as const) : padding;
+  const geometry = { stride: 2, padding: padding === 0 ? ([0, 0, 1, 1] as const) : padding, bias };
   return module(
-    { conv: useConv ? conv2d(channels, outChannels, 3, { stride: 2, padding: pads }) : undefined },
+    { conv: useConv ? conv2d(channels, outChannels, kernel, geometry) : undefined },
     (m, x: Sym) => (m.conv === undefined ? averagePool2d(x, 2) : m.conv(x)),
   );
+}
+
+/** Options of {@link upsample2d}. */
+export interface UpsampleOptions {
+  /** A convolution after the enlargement. @default false */
+  readonly useConv?: boolean;
+  /** @default channels */
+  readonly outChannels?: number;
+  /** @default 3 */
+  readonly kernel?: number;
+  /** @default true */
+  readonly bias?: boolean;
+  /** Enlarge at all. @default true */
+  readonly interpolate?: boolean;
 }
 
 /** Nearest-neighbour enlargement, to twice the size or to a given one, then a convolution if wanted. Parameters: conv. */
@@ -157,12 +189,16 @@ export function upsample2d(
   {
     useConv = false,
     outChannels = channels,
-  }: { readonly useConv?: boolean; readonly outChannels?: number } = {},
+    kernel = 3,
+    bias = true,
+    interpolate: enlarge = true,
+  }: UpsampleOptions = {},
 ): Layer<readonly [Sym, (readonly [Dim, Dim])?], Sym> {
   return module(
-    { conv: useConv ? conv2d(channels, outChannels, 3, { padding: 1 }) : undefined },
+    { conv: useConv ? conv2d(channels, outChannels, kernel, { padding: 1, bias }) : undefined },
     (m, x: Sym, size?: readonly [Dim, Dim]) => {
-      const large = interpolate(x, size === undefined ? { scaleFactor: 2 } : { size });
+      const target = size === undefined ? { scaleFactor: 2 } : { size };
+      const large = enlarge ? interpolate(x, target) : x;
       return m.conv === undefined ? large : m.conv(large);
     },
   );
