@@ -1,12 +1,14 @@
 /** What a case of a pipeline asks of ours: the task, and the request with the case's own noise and pictures. */
 import {
   baseAndRefiner,
+  editImage,
   type GenerationEvent,
   type GenerationRequest,
   imageToImage,
   inpaint,
   type Pipeline,
   textToImage,
+  upscale,
 } from "nijimi/pipelines";
 import { float32, type Tensor, transpose } from "nijimi/tensor";
 import type { Case } from "../case.ts";
@@ -20,8 +22,10 @@ type Generation = AsyncGenerator<GenerationEvent, void>;
 export type Generate = (pipeline: Pipeline, request: never, second?: Pipeline) => Generation;
 
 const TASKS: readonly (readonly [pattern: RegExp, run: Generate])[] = [
+  [/Upscale/, upscale as Generate],
+  [/InstructPix2Pix/, editImage as Generate],
   [/\+/, (base, request, refiner) => baseAndRefiner(base, refiner as Pipeline, request)],
-  [/Img2Img/, imageToImage as Generate],
+  [/(Img|Depth)2Img/, imageToImage as Generate],
   [/Inpaint/, inpaint as Generate],
 ];
 
@@ -49,9 +53,12 @@ export function requestOf(c: Case): GenerationRequest {
     grammar: "plain",
     steps: read<number>("num_inference_steps"),
     timesteps: read<number[]>("timesteps"),
+    originalSteps: read<number>("original_inference_steps"),
     sigmas: read<number[]>("sigmas"),
     guidanceScale: read<number>("guidance_scale"),
     guidanceRescale: read<number>("guidance_rescale"),
+    imageGuidanceScale: read<number>("image_guidance_scale"),
+    noiseLevel: read<number>("noise_level"),
     scheduler: read<Config>("scheduler"),
     eta: read<number>("eta"),
     clipSkip: clipSkip === undefined ? undefined : clipSkip + 1,
@@ -68,6 +75,7 @@ export function requestOf(c: Case): GenerationRequest {
     latents: tensors["in.latents"],
     image: hasPicture ? tensors["in.image"] : undefined,
     mask: tensors["in.mask_image"],
+    depth: tensors["in.depth_map"],
     tiles: false,
     microConditioning: microConditioningOf(read),
     loras: lorasOf(c),

@@ -23,7 +23,7 @@ type F32 = Tensor<"float32">;
 export const suite: Suite = {
   kind: "pipelines",
   accepts: ({ json }) =>
-    json.section === "pipelines" &&
+    (json.section === "pipelines" || json.section === "tasks") &&
     typeof json.config?.["checkpoint"] === "string" &&
     (json.config["prompt"] !== undefined || json.function === "transformers.CLIPTextModel"),
   async run(c, { device }) {

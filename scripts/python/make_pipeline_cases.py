@@ -117,7 +117,7 @@ def write(name, pipe, function, config, inputs, out, without=None, **more):
     scheduler = {k: v for k, v in pipe.scheduler.config.items() if not k.startswith("_")}
     scheduler["_class_name"] = type(pipe.scheduler).__name__
     record = dict(
-        name=name, section="pipelines", function=f"{function}.__call__",
+        name=name, section="tasks", function=f"{function}.__call__",
         library={"diffusers": d.__version__, "transformers": t.__version__, "torch": torch.__version__},
         config={"scheduler": scheduler, **config}, tolerance=dict(atol=5e-4, rtol=1e-3), change=change, **more)
     TASKS.mkdir(parents=True, exist_ok=True)

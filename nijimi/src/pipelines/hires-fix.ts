@@ -11,6 +11,7 @@ import { encodePicture } from "./image-to-image.ts";
 import { type Job, prepare, type RunOptions } from "./job.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { TextToImageRequest } from "./request.ts";
+import { bilinear, nearest, resizeTensor } from "./resize.ts";
 import { decode, denoise } from "./sampling/denoise.ts";
 import { noisedStart } from "./text-to-image.ts";
 
@@ -80,44 +81,10 @@ export async function* hiresFix(
 
 async function enlarge(job: Job, latents: F32, upscaler: HiresUpscaler): Promise<F32> {
   const [, , height, width] = job.latentShape;
-  if (upscaler === "latent") return resizeLatents(latents, height, width, bilinear);
-  if (upscaler === "latent-nearest") return resizeLatents(latents, height, width, nearest);
+  if (upscaler === "latent") return resizeTensor(latents, height, width, bilinear);
+  if (upscaler === "latent-nearest") return resizeTensor(latents, height, width, nearest);
   const pixels = await job.pipeline.autoencoder.decode(latents);
   const size = { width: job.width, height: job.height, filter: upscaler };
   const pictures = tensorToImages(pixels).map((image) => resizeImage(image, size));
   return encodePicture(job, imagesToTensor(pictures));
-}
-
-/** Places and weights that a new row or column is made of. */
-type Taps = (
-  at: number,
-  from: number,
-  to: number,
-) => readonly (readonly [place: number, weight: number])[];
-
-/** Half-pixel centres, edges repeated (torch's `align_corners=False`). */
-const bilinear: Taps = (at, from, to) => {
-  const centre = Math.min(Math.max(((at + 0.5) * from) / to - 0.5, 0), from - 1);
-  const low = Math.floor(centre);
-  return [
-    [low, 1 - (centre - low)],
-    [Math.min(low + 1, from - 1), centre - low],
-  ];
-};
-
-const nearest: Taps = (at, from, to) => [[Math.floor((at * from) / to), 1]];
-
-function resizeLatents(x: F32, height: number, width: number, taps: Taps): F32 {
-  const [batch, channels, rows, columns] = x.shape;
-  const data = new Float32Array(batch * channels * height * width);
-  for (let plane = 0; plane < batch * channels; plane++)
-    for (let y = 0; y < height; y++)
-      for (let c = 0; c < width; c++) {
-        let sum = 0;
-        for (const [fromY, weightY] of taps(y, rows, height))
-          for (const [fromX, weightX] of taps(c, columns, width))
-            sum += weightY * weightX * x.data[(plane * rows + fromY) * columns + fromX];
-        data[(plane * height + y) * width + c] = sum;
-      }
-  return { dtype: "float32", shape: [batch, channels, height, width], data };
 }

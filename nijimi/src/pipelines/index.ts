@@ -1,5 +1,6 @@
 /** Pipelines: prompt to picture with Stable Diffusion 1, 2 and XL. */
 export { EMBEDDED_MODEL, embeddedModelUrl } from "./embedded-model.ts";
+export { editImage } from "./edit-image.ts";
 export { type EncodedPrompts, encodePrompts } from "./encode-prompt.ts";
 export * from "./events.ts";
 export { HIRES_UPSCALERS, hiresFix, type HiresOptions, type HiresRequest } from "./hires-fix.ts";
@@ -24,3 +25,4 @@ export { requestOfRecipe } from "./recipe.ts";
 export { baseAndRefiner, type RefineRequest } from "./refine.ts";
 export * from "./request.ts";
 export { textToImage } from "./text-to-image.ts";
+export { upscale } from "./upscale.ts";

@@ -96,14 +96,16 @@ export async function prepare(
     height / autoencoder.factor,
     width / autoencoder.factor,
   ] as const;
-  const defaults = samplingDefaults(pipeline);
+  const isDistilled = unet.config.timeCondProjDim !== null;
+  const defaults = samplingDefaults(pipeline, isDistilled);
   const steps = request.steps ?? defaults.steps;
-  const plan = samplingPlan(pipeline.scheduler, { ...request, steps, strength });
-  const window = samplingWindow(plan, { ...request, strength });
+  // Of a latent consistency model strength shortens the schedule, not the run.
+  const [scheduledStrength, cut] = isDistilled ? [strength, 1] : [1, strength];
+  const plan = samplingPlan(pipeline.scheduler, { ...request, steps, scheduledStrength });
+  const window = samplingWindow(plan, { ...request, strength: cut });
   const noise = shape.noise ?? noiseOf(request, latentShape, plan);
   const loras = shape.withoutLoras ? [] : await activeLoras(pipeline, request, images);
   const guidanceScale = request.guidanceScale ?? defaults.guidanceScale;
-  const isDistilled = unet.config.timeCondProjDim !== null;
   const guided = request.guidance !== undefined || (guidanceScale > 1 && !isDistilled);
   const { grammar = "a1111" } = request;
   const conditions = await makeConditions(

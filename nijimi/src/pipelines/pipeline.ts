@@ -72,6 +72,8 @@ export interface Pipeline {
   readonly autoencoder: Autoencoder;
   /** Config of the checkpoint's scheduler. */
   readonly scheduler: JsonObject;
+  /** Config of the scheduler that noises small pictures, of upscalers. */
+  readonly lowResScheduler?: JsonObject;
   /** Settings of the checkpoint's pipeline. */
   readonly settings: JsonObject;
   /** Side of the pictures that the U-Net was trained on. */
@@ -179,6 +181,7 @@ async function assemble(
     unet,
     autoencoder: decoder,
     scheduler: checkpoint.schedulers.scheduler,
+    lowResScheduler: checkpoint.schedulers.low_res_scheduler,
     settings: checkpoint.settings,
     defaultSize: Number(components.unet.config.sample_size ?? 64) * decoder.factor,
     notes: checkpoint.notes,
@@ -217,6 +220,19 @@ function requireComponents(
     if (!components[encoder].className.startsWith("CLIPText"))
       throw refuse(`has a ${components[encoder].className} as ${encoder}`);
   if (schedulers.scheduler === undefined) throw refuse("has no scheduler");
+}
+
+/** What U-Nets with channels beside the latents are for, as the end of a message. */
+const TASKS_BY_CHANNELS: Readonly<Record<number, string>> = {
+  1: "; it is for image to image with depth",
+  3: "; it is for upscaling",
+  4: "; it is for editing by instruction",
+  5: "; it is for inpainting",
+};
+
+/** @param extra channels beside the latents */
+export function taskOfChannels(extra: number): string {
+  return TASKS_BY_CHANNELS[extra] ?? "";
 }
 
 /** Width of SDXL's pooled text: the projection of its last encoder. */

@@ -1,5 +1,6 @@
 /** Settings that distilled checkpoints were made for. */
 import { unknownName } from "../errors.ts";
+import type { Pipeline } from "./pipeline.ts";
 import type { GenerationRequest } from "./request.ts";
 
 type Preset = Pick<GenerationRequest, "sampler" | "schedule" | "steps" | "guidanceScale" | "eta">;
@@ -21,10 +22,14 @@ export type PresetName = keyof typeof PRESETS;
 /**
  * The settings of a preset, to be spread into a request before one's own.
  *
+ * @param pipeline a U-Net that is told the guidance scale, a whole latent consistency model, keeps its own scale
+ *
  * @example
- * textToImage(pipeline, { ...preset("turbo"), prompt: "a red cat" });
+ * textToImage(pipeline, { ...preset("turbo", pipeline), prompt: "a red cat" });
  */
-export function preset(name: string): Preset {
+export function preset(name: string, pipeline?: Pick<Pipeline, "unet">): Preset {
   if (!Object.hasOwn(PRESETS, name)) throw unknownName("preset", name, Object.keys(PRESETS));
-  return PRESETS[name as PresetName];
+  const { guidanceScale, ...settings } = PRESETS[name as PresetName];
+  const keepsScale = pipeline !== undefined && pipeline.unet.config.timeCondProjDim !== null;
+  return keepsScale ? settings : { ...settings, guidanceScale };
 }

@@ -92,6 +92,8 @@ export interface GenerationRequest {
   readonly timesteps?: readonly number[];
   /** Noise levels to visit, in the place of `steps`, where the scheduler takes them. */
   readonly sigmas?: readonly number[];
+  /** Steps of the schedule that LCM and TCD were distilled from. @default the checkpoint's */
+  readonly originalSteps?: number;
   /** Share of the way at which another model has stopped: `image` is then its latents. @default 0 */
   readonly denoisingStart?: number;
   /** Share of the way at which to stop, so that another model goes on. @default 1 */
@@ -134,6 +136,24 @@ export interface ImageToImageRequest extends GenerationRequest {
   readonly image: Picture;
   /** Share of the noise: 1 keeps nothing of the image. @default 0.8 */
   readonly strength?: number;
+  /** How far away everything is, in any unit, larger is nearer (MiDaS): for U-Nets that see depth. */
+  readonly depth?: Picture;
+}
+
+/** Image to a larger image. */
+export interface UpscaleRequest extends GenerationRequest {
+  /** The result is larger by the autoencoder's factor: 4 for Stable Diffusion's upscaler. */
+  readonly image: Picture;
+  /** Timestep whose noise the picture gets, against artefacts that it may have. @default 20 */
+  readonly noiseLevel?: number;
+}
+
+/** Image and instruction to image. */
+export interface EditRequest extends GenerationRequest {
+  /** Its size is that of the result. */
+  readonly image: Picture;
+  /** How strongly the picture is kept to. @default 1.5 */
+  readonly imageGuidanceScale?: number;
 }
 
 /** Inpainting. */

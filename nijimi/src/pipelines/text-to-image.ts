@@ -4,7 +4,7 @@ import { NijimiError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Generation } from "./events.ts";
 import { type Job, prepare, type RunOptions } from "./job.ts";
-import type { Pipeline } from "./pipeline.ts";
+import { type Pipeline, taskOfChannels } from "./pipeline.ts";
 import type { TextToImageRequest } from "./request.ts";
 import { decode, denoise } from "./sampling/denoise.ts";
 
@@ -26,7 +26,7 @@ export async function* textToImage(
   if (inChannels !== latentChannels)
     throw new NijimiError(
       "unsupported",
-      `${pipeline.name}: its U-Net takes ${inChannels} channels, so it is not for text to image${inChannels === 9 ? "; it is for inpainting" : ""}.`,
+      `${pipeline.name}: its U-Net takes ${inChannels} channels, so it is not for text to image${taskOfChannels(inChannels - latentChannels)}.`,
     );
   const { width = pipeline.defaultSize, height = pipeline.defaultSize } = request;
   const job = await prepare(pipeline, request, { width, height }, options);

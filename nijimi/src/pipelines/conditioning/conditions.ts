@@ -12,6 +12,9 @@ import { type EncodedText, type EncodeOptions, type EncoderSetup, encodeText } f
 
 type F32 = Tensor<"float32">;
 
+/** A branch of the negative prompt that sees no picture either (InstructPix2Pix). */
+export const WITHOUT_PICTURE = "without-picture";
+
 /** What the U-Net is told about one image in one branch. */
 export interface Condition {
   /** [T, D] */
@@ -89,7 +92,7 @@ export async function makeConditions(
       const { positive, negative } = plans[image];
       const index = positive.findIndex((_, i) => promptBranch(i) === branch);
       // Branches with a name of their own (perturbed attention) are told what `cond` is told.
-      const isNegative = branch === UNCOND;
+      const isNegative = branch === UNCOND || branch === WITHOUT_PICTURE;
       const part = isNegative ? negative[0] : positive[Math.max(0, index)];
       if (part === undefined) return nothing(plans[image].positive[0], known, options);
       const { context, pooled } = known.get(keyOf(textsAt(part, step), part.state)) as EncodedText;

@@ -34,8 +34,8 @@ export interface NetworkSetup {
   readonly load: AdapterLoad;
   readonly conditions: Conditions;
   readonly controls: readonly ActiveControl[];
-  /** Beside the latents: mask and masked picture, depth, a small picture. [B, C, h, w] */
-  readonly extraChannels?: F32;
+  /** Beside the latents: mask and masked picture, depth, a small picture. [B, C, h, w], or one per branch. */
+  readonly extraChannels?: F32 | ((branch: string) => F32);
   /** Per image. */
   readonly classLabels?: Tensor;
   readonly timestepCond?: F32;
@@ -141,7 +141,9 @@ async function runRows(
   return setup.unet.run(
     {
       ...call,
-      sample: extraChannels ? joinChannels(call.sample, pick(extraChannels)) : call.sample,
+      sample: extraChannels
+        ? joinChannels(call.sample, extraRows(extraChannels, rows))
+        : call.sample,
       control,
       ...(classLabels && { classLabels: pick(classLabels) }),
       ...(timestepCond && { timestepCond: pick(timestepCond) }),
@@ -149,6 +151,14 @@ async function runRows(
     },
     setup.load,
   );
+}
+
+function extraRows(
+  channels: NonNullable<NetworkSetup["extraChannels"]>,
+  rows: readonly Row[],
+): F32 {
+  const of = typeof channels === "function" ? channels : () => channels;
+  return concatenate(rows.map(({ branch, image }) => rowOf(of(branch), image)));
 }
 
 /** Row `index`, or the only one. */

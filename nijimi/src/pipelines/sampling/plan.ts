@@ -56,8 +56,10 @@ export interface PlanRequest extends Pick<DiffusersPlanOptions, "timesteps" | "s
   readonly schedule?: string;
   /** A config of diffusers in the place of the checkpoint's. */
   readonly scheduler?: JsonObject;
-  /** Share of the schedule used (image to image); LCM and TCD choose their timesteps by it. @default 1 */
-  readonly strength?: number;
+  /** Share of the schedule used, for schedulers that choose their timesteps by it (LCM, TCD). @default 1 */
+  readonly scheduledStrength?: number;
+  /** Steps of the schedule that LCM and TCD were distilled from. @default the checkpoint's */
+  readonly originalSteps?: number;
 }
 
 interface DiffusersForm {
@@ -144,12 +146,15 @@ function withSchedule(config: JsonObject, schedule: SigmaScheduleName | undefine
 
 function diffusersPlan(
   config: JsonObject,
-  { steps, timesteps, sigmas, strength }: PlanRequest,
+  { steps, timesteps, sigmas, scheduledStrength, originalSteps }: PlanRequest,
 ): SamplingPlan {
   const scheduler = fromDiffusersConfig(config);
   const isDistilled = scheduler.name === "LCMScheduler" || scheduler.name === "TCDScheduler";
   const asked = timesteps ? { timesteps } : sigmas ? { sigmas } : { steps };
-  const plan = scheduler.plan({ ...asked, ...(isDistilled && { strength }) });
+  const plan = scheduler.plan({
+    ...asked,
+    ...(isDistilled && { strength: scheduledStrength, originalSteps }),
+  });
   const order = plan.steps > 1 && plan.timesteps.length >= 2 * plan.steps - 1 ? 2 : 1;
   const { alphasCumprod } = scheduler;
   const levels = [...(plan.sigmas ?? [])].filter((sigma) => sigma > 0 && sigma < Infinity);
