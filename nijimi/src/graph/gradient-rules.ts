@@ -432,6 +432,7 @@ export const GRADIENT_RULES = {
     return [cropPads(dx as Sym, x, pads)];
   },
 
+  after: notDifferentiated,
   dequantize: notDifferentiated,
   dequantizeBlocks: notDifferentiated,
   integerMatmul: notDifferentiated,

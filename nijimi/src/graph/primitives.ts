@@ -115,6 +115,7 @@ export interface PrimitiveAttributes {
   maxPool: PoolGeometry;
   averagePool: PoolGeometry & { readonly countIncludePad: boolean };
   // quantised weights; made by `quantizeWeights` when gradients are taken already
+  after: None; // weight, x → the weight, not before x is there
   dequantize: { readonly axis: number }; // int8 values, scale along the axis → float32
   dequantizeBlocks: WeightBlocks & { readonly depth: number }; // uint8 [N, blocks, bytes], scale [N, blocks] → float32 [N, depth]
   integerMatmul: None; // x [..., K], int8 [K, N], scale [N] (, bias [N]) → [..., N]

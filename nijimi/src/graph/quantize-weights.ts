@@ -14,11 +14,13 @@ import {
   add,
   and,
   apply,
+  cast,
   constant,
   dimension,
   iota,
   less,
   lessEqual,
+  matmul,
   mul,
   parameter,
   reshape,
@@ -30,16 +32,20 @@ import type { Graph } from "./trace.ts";
 import { topologicalOrder } from "./traverse.ts";
 
 /**
- * How a weight [O, I, …kernel] is held. The graph's parameters `NAME.values` and `NAME.scale` stand for it.
+ * How a weight [O, I, …kernel] is held.
  *
  * - `rows`: int8 [kernel·I, O], a scale per output; activations are quantised as well.
  * - `channels`: int8 [O, I, …kernel], a scale per output.
  * - `blocks`: uint8 [O, I/size, bytes], a scale per block; matrices only.
+ * - `halves`: as it is, in 16 bits.
+ *
+ * In the graph the parameters `NAME.values` and `NAME.scale` stand for it; for halves, NAME in its own dtype.
  */
 export type QuantizedForm =
   | { readonly form: "rows" }
   | { readonly form: "channels" }
-  | ({ readonly form: "blocks" } & WeightBlocks);
+  | ({ readonly form: "blocks" } & WeightBlocks)
+  | { readonly form: "halves"; readonly dtype: "float16" | "bfloat16" };
 
 /** Forms of weights by the parameter's name. */
 export type QuantizedForms = Readonly<Record<string, QuantizedForm>>;
@@ -48,7 +54,7 @@ type Weight = Sym<"parameter">;
 
 /** How {@link quantizeWeights} writes products. */
 export interface QuantizeOptions {
-  /** Multiply integers; without, weights become floats in the graph at every run, for devices without such kernels. @default true */
+  /** Multiply integers and blocks; without, weights become floats at every run, for devices without such kernels. @default true */
   readonly integers?: boolean;
 }
 
@@ -65,7 +71,7 @@ export function quantizeWeights(
     const made =
       isPrimitive(sym, "parameter") && sym.attributes.name in forms
         ? numbersOf(sym, forms[sym.attributes.name])
-        : ((integers ? productOf(sym, inputs, forms) : undefined) ?? withBias(sym, inputs));
+        : (productOf(sym, inputs, forms, integers) ?? withBias(sym, inputs));
     const isSame = inputs.every((input, i) => input === sym.inputs[i]);
     rebuilt.set(sym, made ?? (isSame ? sym : { ...sym, inputs }));
   }
@@ -75,21 +81,45 @@ export function quantizeWeights(
   };
 }
 
-/** A linear layer's product or a convolution with integers; undefined for everything else. */
-function productOf(sym: Sym, [x, , bias]: readonly Sym[], forms: QuantizedForms): Sym | undefined {
+/** A linear layer's product or a convolution with this weight; undefined for everything else. */
+function productOf(
+  sym: Sym,
+  [x, , bias]: readonly Sym[],
+  forms: QuantizedForms,
+  integers: boolean,
+): Sym | undefined {
   const weight = isPrimitive(sym, "conv") ? sym.inputs[1] : turnedWeight(sym);
   if (weight === undefined || !isPrimitive(weight, "parameter")) return undefined;
   const form = forms[weight.attributes.name];
-  if (form === undefined || form.form === "channels") return undefined;
-  if (!isPrimitive(sym, "conv"))
-    return form.form === "rows"
-      ? apply("integerMatmul", [x, ...parts(weight, form)], {})
-      : apply("blockMatmul", [x, ...parts(weight, form)], blocksOf(form));
-  if (form.form !== "rows" || sym.attributes.groups !== 1) return undefined;
-  const [, , ...kernel] = weight.attributes.shape;
-  const pixels = pixelNumbers(x, sym.shape.slice(2), kernel, sym.attributes);
+  if (form === undefined) return undefined;
   const biases = bias === undefined ? [] : [bias];
-  return apply("integerConv", [x, pixels, ...parts(weight, form), ...biases], {});
+  if (isPrimitive(sym, "conv"))
+    return form.form === "rows" && integers && sym.attributes.groups === 1
+      ? integerConvolution(sym, x, weight, biases)
+      : { ...sym, inputs: [x, numbersOf(weight, form, x), ...biases] };
+  if (form.form === "rows" && integers)
+    return apply("integerMatmul", [x, ...parts(weight, form)], {});
+  return form.form === "blocks" && integers
+    ? apply("blockMatmul", [x, ...parts(weight, form)], blocksOf(form))
+    : matmul(x, transpose(numbersOf(weight, form, x), [1, 0]));
+}
+
+function integerConvolution(
+  { attributes, shape }: Sym<"conv">,
+  x: Sym,
+  weight: Weight,
+  biases: readonly Sym[],
+): Sym {
+  const factors = [...parts(weight, { form: "rows" }), ...biases];
+  const kernel = weight.attributes.shape.slice(2);
+  const { strides, pads } = attributes;
+  if ([...kernel, ...strides].every((size) => size === 1) && pads.every((size) => size === 0)) {
+    // Next to a transformer's tokens the transpositions cancel.
+    const pixels = apply("integerMatmul", [transpose(x, [0, 2, 3, 1]), ...factors], {});
+    return transpose(pixels, [0, 3, 1, 2]);
+  }
+  const numbers = pixelNumbers(x, shape.slice(2), kernel, attributes);
+  return apply("integerConv", [x, numbers, ...factors], {});
 }
 
 /** The matrix of a linear layer: a product with a transposed parameter. */
@@ -116,7 +146,8 @@ function withBias(sym: Sym, [a, b]: readonly Sym[]): Sym | undefined {
 }
 
 /** Parameters that hold a weight's integers and scales. */
-function parts({ attributes: { name, shape } }: Weight, form: QuantizedForm): [Sym, Sym] {
+function parts({ attributes: { name, shape } }: Weight, form: QuantizedForm): Sym[] {
+  if (form.form === "halves") return [parameter(name, shape, form.dtype)];
   const [outputs, inner, ...kernel] = shape;
   const taps = kernel.reduce((product, size) => product * size, 1);
   if (form.form === "rows")
@@ -133,10 +164,17 @@ function parts({ attributes: { name, shape } }: Weight, form: QuantizedForm): [S
   ];
 }
 
-/** The weight as floats, computed in the graph; nothing is left of it where only products use it. */
-function numbersOf(weight: Weight, form: QuantizedForm): Sym {
+/**
+ * The weight as floats, computed in the graph at every run.
+ *
+ * @param x what it is multiplied with. Only waiting for that keeps the runtime from making floats of all layers'
+ *   weights first, and from having them all in memory.
+ */
+function numbersOf(weight: Weight, form: QuantizedForm, x?: Sym): Sym {
   const [outputs, inner, ...kernel] = weight.attributes.shape;
-  const inputs = parts(weight, form);
+  const [values, ...scale] = parts(weight, form);
+  const inputs = [x === undefined ? values : apply("after", [values, x], {}), ...scale];
+  if (form.form === "halves") return cast(inputs[0], "float32");
   if (form.form === "channels") return apply("dequantize", inputs, { axis: 0 });
   if (form.form === "blocks")
     return apply("dequantizeBlocks", inputs, { ...blocksOf(form), depth: inner });

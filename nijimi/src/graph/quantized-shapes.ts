@@ -48,6 +48,7 @@ function showBlocks({ bits, blockSize }: WeightBlocks): string {
 }
 
 export const QUANTIZED_SHAPES = {
+  after: ([{ shape, dtype }]: readonly Sym[]): Typed => ({ shape, dtype }),
   dequantize: (inputs: readonly Sym[], { axis }: { readonly axis: number }): Typed => {
     const [values, scale] = inputs;
     const fits =

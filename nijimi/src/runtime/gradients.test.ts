@@ -25,7 +25,7 @@ interface GradientCase {
 type Flat =
   | "input" | "parameter" | "constant" | "dimension" | "iota" | "sign" | "floor" | "round" | "not" | "equal" | "less"
   | "lessEqual" | "and" | "or" | "argMax"
-  | "dequantize" | "dequantizeBlocks" | "integerMatmul" | "integerConv" | "blockMatmul"; // prettier-ignore
+  | "after" | "dequantize" | "dequantizeBlocks" | "integerMatmul" | "integerConv" | "blockMatmul"; // prettier-ignore
 
 const { apply } = ops;
 const square = [2, 3];

@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { add, conv2d, matmul, parameter, transpose } from "../graph/ops.ts";
 import type { Sym } from "../graph/primitives.ts";
 import { type QuantizedForm, quantizeWeights } from "../graph/quantize-weights.ts";
-import { spec } from "../graph/trace.ts";
+import { type Graph, spec } from "../graph/trace.ts";
+import { cast } from "../tensor/convert.ts";
 import {
   dequantizeBlocks,
   dequantizeChannels,
@@ -150,6 +151,33 @@ describe.each([
     expect(largestError(integer, rounded) > 1e-4).toBe(!isFloat);
   });
 });
+
+it.each(["float16", "bfloat16"] as const)(
+  "weights that stay %s are those numbers",
+  async (dtype) => {
+    const weight = cast(random.randn([16, 8, 3, 3]), dtype);
+    const x = random.randn([1, 8, 5, 5]);
+    const net = ({ x: image }: { readonly x: Sym }): Sym =>
+      matmul(
+        conv2d(image, parameter("conv", [16, 8, 3, 3])),
+        transpose(parameter("matrix", [4, 3]), [1, 0]),
+      );
+    const matrix = cast(random.randn([4, 3]), dtype);
+    const form = { form: "halves", dtype } as const;
+    const results = await Promise.all(
+      [undefined, (graph: Graph) => quantizeWeights(graph, { conv: form, matrix: form })].map(
+        async (rewrite) => {
+          const options = { parameters: { conv: weight, matrix }, rewrite };
+          const run = await compile(net, { x: spec("float32", x.shape) }, options);
+          const { data } = (await run({ x })) as F32;
+          await run.dispose();
+          return data;
+        },
+      ),
+    );
+    expect(largestError(results[0], results[1])).toBeLessThan(1e-4);
+  },
+);
 
 it("serves every size from one session", async () => {
   const weight = random.randn([4, 3, 3, 3]);

@@ -15,31 +15,39 @@ export interface QuantizedTensor {
 
 type F32 = Tensor<"float32">;
 
+/** Bits of a number, and how many numbers share a scale. */
+interface Blocks {
+  readonly bits: 4 | 8;
+  readonly blockSize: number;
+}
+
 /** Largest magnitude of an integer of 8 bits; −128 has no use for a scale that is symmetric. */
 const LARGEST_BYTE = 127;
 
 /** A scale per output. @returns values [O, I, …kernel], scale [O] */
-export function quantizeChannels({ shape, data }: F32): QuantizedTensor {
-  const scale = outputScales(shape, data);
+export function quantizeChannels(weight: F32): QuantizedTensor {
+  const { shape, data } = weight;
+  const scale = outputScales(weight);
   const row = data.length / shape[0];
   const values = new Int8Array(data.length);
   for (let o = 0, i = 0; o < shape[0]; o++) {
-    const factor = inverse(scale[o]);
+    const factor = inverse(scale.data[o]);
     for (const end = i + row; i < end; i++) values[i] = nearest(data[i] * factor);
   }
-  return { values: tensor("int8", shape, values), scale: float32([shape[0]], scale) };
+  return { values: tensor("int8", shape, values), scale };
 }
 
 /** Outputs written next to each other, so that columns stay in the cache. */
 const TILE = 32;
 
 /** A scale per output, for products: kernel positions before inputs, outputs last. @returns values [kernel·I, O], scale [O] */
-export function quantizeRows({ shape, data }: F32): QuantizedTensor {
+export function quantizeRows(weight: F32): QuantizedTensor {
+  const { shape, data } = weight;
   const [outputs, inner, ...kernel] = shape;
   const taps = sizeOf(kernel);
   const depth = inner * taps;
-  const scale = outputScales(shape, data);
-  const factors = scale.map(inverse);
+  const scale = outputScales(weight);
+  const factors = scale.data.map(inverse);
   const values = new Int8Array(data.length);
   for (let first = 0; first < outputs; first += TILE) {
     const end = Math.min(first + TILE, outputs);
@@ -51,7 +59,7 @@ export function quantizeRows({ shape, data }: F32): QuantizedTensor {
           values[to + o] = nearest(data[o * depth + from] * factors[o]);
       }
   }
-  return { values: tensor("int8", [depth, outputs], values), scale: float32([outputs], scale) };
+  return { values: tensor("int8", [depth, outputs], values), scale };
 }
 
 /** The weight of {@link quantizeRows}. @param shape [O, I, …kernel] */
@@ -81,39 +89,33 @@ export function dequantizeChannels({ values, scale }: QuantizedTensor): F32 {
  *
  * @returns values [O, blocks, blockSize·bits/8], scale [O, blocks]
  */
-export function quantizeBlocks(
-  { shape, data }: F32,
-  { bits, blockSize }: { readonly bits: 4 | 8; readonly blockSize: number },
-): QuantizedTensor {
+export function quantizeBlocks(weight: F32, blocks: Blocks): QuantizedTensor {
+  const { shape, data } = weight;
   if (shape.length !== 2) throw new InternalError(`blocks of a tensor of shape [${shape}]`);
   const [rows, depth] = shape;
-  const blocks = Math.ceil(depth / blockSize);
+  const { bits, blockSize } = blocks;
   const zero = 2 ** (bits - 1);
   const bytes = (blockSize * bits) / 8;
-  const values = new Uint8Array(rows * blocks * bytes);
-  const scale = new Float32Array(rows * blocks);
+  const scale = blockScales(weight, blocks);
+  const values = new Uint8Array(scale.data.length * bytes);
   for (let r = 0, b = 0; r < rows; r++)
     for (let first = 0; first < depth; first += blockSize, b++) {
       const from = r * depth + first;
       const block = data.subarray(from, r * depth + Math.min(first + blockSize, depth));
-      scale[b] = largest(block) / (zero - 1);
-      const factor = inverse(scale[b]);
+      const factor = inverse(scale.data[b]);
       for (let i = 0; i < blockSize; i++) {
         const number = zero + (i < block.length ? nearest(block[i] * factor) : 0);
         if (bits === 8) values[b * bytes + i] = number;
         else values[b * bytes + (i >> 1)] |= number << (4 * (i & 1));
       }
     }
-  return {
-    values: tensor("uint8", [rows, blocks, bytes], values),
-    scale: float32([rows, blocks], scale),
-  };
+  return { values: tensor("uint8", [...scale.shape, bytes], values), scale };
 }
 
 /** The weight of {@link quantizeBlocks}. @param shape [O, I] */
 export function dequantizeBlocks(
   { values, scale }: QuantizedTensor,
-  { bits, blockSize }: { readonly bits: 4 | 8; readonly blockSize: number },
+  { bits, blockSize }: Blocks,
   shape: readonly number[],
 ): F32 {
   const [rows, depth] = shape;
@@ -131,12 +133,27 @@ export function dequantizeBlocks(
   return float32(shape, data);
 }
 
-function outputScales(shape: readonly number[], data: Float32Array): Float32Array {
+/** The scale of each output [O]: max|w| / 127. */
+export function outputScales({ shape, data }: F32): F32 {
   const row = data.length / shape[0];
-  return Float32Array.from(
+  const scales = Float32Array.from(
     { length: shape[0] },
     (_, o) => largest(data.subarray(o * row, (o + 1) * row)) / LARGEST_BYTE,
   );
+  return float32([shape[0]], scales);
+}
+
+/** The scale of each block [O, blocks]. */
+export function blockScales({ shape, data }: F32, { bits, blockSize }: Blocks): F32 {
+  const [rows, depth] = shape;
+  const blocks = Math.ceil(depth / blockSize);
+  const scales = Float32Array.from({ length: rows * blocks }, (_, b) => {
+    const from = (b % blocks) * blockSize;
+    const row = Math.floor(b / blocks) * depth;
+    const block = data.subarray(row + from, row + Math.min(from + blockSize, depth));
+    return largest(block) / (2 ** (bits - 1) - 1);
+  });
+  return float32([rows, blocks], scales);
 }
 
 function largest(values: Float32Array): number {

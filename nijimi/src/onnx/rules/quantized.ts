@@ -11,6 +11,7 @@ import { ONNX_DTYPES } from "../protobuf.ts";
 import type { EmitRule } from "./rule.ts";
 
 type Quantized =
+  | "after"
   | "dequantize"
   | "dequantizeBlocks"
   | "integerMatmul"
@@ -82,7 +83,18 @@ function unpackNibbles(emit: Emitter, [rows, blocks, bytes]: readonly number[], 
   ]);
 }
 
+/** A zero that cannot be known before `x` is, whatever x holds: int64 [1]. */
+function zeroOf(emit: Emitter, x: string): string {
+  const flat = emit.node("Reshape", [x, emit.ints([-1])]);
+  const first = emit.node("Slice", [flat, emit.ints([0]), emit.ints([1])]);
+  const never = emit.node("Less", [emit.node("Abs", [first]), emit.scalar(-1)]);
+  return emit.node("Cast", [never], { to: { i: ONNX_DTYPES.int64 } });
+}
+
 export const QUANTIZED = {
+  // The shape waits for x, and so does what has it; no number is copied.
+  after: (emit, { shape }, [weight, x]) =>
+    emit.node("Reshape", [weight, emit.node("Add", [emit.shape(shape), zeroOf(emit, x)])]),
   dequantize: (emit, { attributes: { axis } }, inputs) =>
     emit.node("DequantizeLinear", inputs, { axis: { i: axis } }),
   dequantizeBlocks: (emit, { inputs: [values], attributes: { depth, ...blocks } }, names) =>
