@@ -1,6 +1,6 @@
 /** The embedded model's figures, one function each. All are plain data, for `figures.json` and the model card. */
 import { type Image, imagesToTensor, tileImages } from "nijimi/images";
-import { type ClipNetwork } from "nijimi/metrics";
+import type { ClipNetwork } from "nijimi/metrics";
 import type { Pipeline } from "nijimi/pipelines";
 import { torchGenerator } from "nijimi/tensor";
 import { sampleLatents } from "../../nijimi/src/pipelines/networks/autoencoder.ts";

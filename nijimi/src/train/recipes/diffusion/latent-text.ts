@@ -48,6 +48,8 @@ export interface LatentTextSettings extends CommonSettings {
   readonly size: number;
   readonly channels: readonly number[];
   readonly layersPerBlock: number;
+  /** Levels that attend to the text, as places in `channels`; the middle always does. */
+  readonly attentionLevels: readonly number[];
   readonly heads: number;
   readonly normGroups: number;
   /** Share of captions replaced by the empty text. */
@@ -219,15 +221,16 @@ async function readParts(
   };
 }
 
-/** A U-Net with attention to the text at every level. */
+/** A U-Net that attends to the text. */
 function unetConfig(settings: LatentTextSettings, { autoencoder, textConfig }: Parts) {
   const { latentChannels } = readAutoencoderKlConfig(autoencoder.config);
+  const attends = settings.channels.map((_, level) => settings.attentionLevels.includes(level));
   return {
     ...UNET_2D_CONDITION_DEFAULTS,
     inChannels: latentChannels,
     outChannels: latentChannels,
-    downBlockTypes: settings.channels.map(() => "CrossAttnDownBlock2D"),
-    upBlockTypes: settings.channels.map(() => "CrossAttnUpBlock2D"),
+    downBlockTypes: attends.map((own) => (own ? "CrossAttnDownBlock2D" : "DownBlock2D")),
+    upBlockTypes: attends.toReversed().map((own) => (own ? "CrossAttnUpBlock2D" : "UpBlock2D")),
     blockOutChannels: settings.channels,
     layersPerBlock: settings.layersPerBlock,
     attentionHeadDim: settings.heads,

@@ -3,7 +3,10 @@ import { defineRecipe } from "../../recipe.ts";
 import { buildLatentText, type LatentTextSettings } from "../diffusion/latent-text.ts";
 import { PROCESS_DEFAULTS } from "../diffusion/process.ts";
 import { emojiText } from "./captions.ts";
-import { BASE_WEIGHT, emojiData } from "./data.ts";
+import { emojiData } from "./data.ts";
+
+/** Times a base emoji is drawn for each time one of its variants of skin tone is. */
+const BASE_WEIGHT = 6;
 
 interface EmojiLatentSettings extends LatentTextSettings {
   /** The shards. */
@@ -30,10 +33,20 @@ export const emojiLatent = defineRecipe<EmojiLatentSettings>({
     size: 128,
     channels: [96, 160],
     layersPerBlock: 2,
+    // Attention over the 256 places of the first level would take a third of every step.
+    attentionLevels: [1],
     heads: 4,
     normGroups: 32,
     dropCaptions: 0.1,
-    process: PROCESS_DEFAULTS,
+    // Stable Diffusion's levels and v without weights: with one picture per caption there is most to learn at high
+    // noise, where the text alone decides, and which min-SNR's weights all but leave out.
+    process: {
+      ...PROCESS_DEFAULTS,
+      schedule: "scaled-linear",
+      betaStart: 0.00085,
+      betaEnd: 0.012,
+      weighting: "none",
+    },
     learningRate: 4e-4,
     warmupUpdates: 200,
     decayUpdates: 2000,
