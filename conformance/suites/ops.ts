@@ -8,24 +8,27 @@ import {
   attention,
   averagePool2d,
   concat,
+  constant,
   conv1d,
   conv2d,
   convTranspose2d,
   chunk,
+  div,
   elu,
   equal,
   gather,
   gelu,
+  less,
   groupNorm,
   iota,
   layerNorm,
   logSoftmax,
   matmul,
   maxPool2d,
-  mean,
   mish,
   mul,
   neg,
+  pad,
   quickGelu,
   relu,
   reshape,
@@ -36,6 +39,7 @@ import {
   softmax,
   softplus,
   spec,
+  stopGradient,
   sum,
   type Sym,
   swapAxes,
@@ -54,7 +58,8 @@ import {
   unfoldPatches,
 } from "nijimi/nn";
 import { compile, type Device } from "nijimi/runtime";
-import type { Tensor } from "nijimi/tensor";
+import { pixelUnshuffle } from "nijimi/models";
+import { float32, int64, type Tensor } from "nijimi/tensor";
 import type { Case, Suite } from "../case.ts";
 import { compareTensors } from "../compare.ts";
 
@@ -81,20 +86,66 @@ const unary =
     fn(x);
 
 function linear({ x, weight, bias }: Inputs): Sym {
+  if (x.shape.length === 1)
+    return reshape(linear({ x: unsqueeze(x, 0), weight, bias }), [weight.shape[0]]);
   const y = matmul(x, transpose(weight, [1, 0]));
   return bias === undefined ? y : add(y, bias);
 }
 
-/** F.cross_entropy with label smoothing and reduction, over class indices. */
-function crossEntropy({ x, labels }: Inputs, config: Config, outputs: number): Sym {
+/** F.cross_entropy over class indices [N, …] for logits [N, C, …]; labels of `ignore_index` count nothing. */
+function crossEntropy({ x, labels, weight }: Inputs, config: Config, outputs: number): Sym {
   const smoothing = number(config["label_smoothing"], 0);
   const classes = x.shape[1] as number;
+  const column = x.shape.map((_, axis) => (axis === 1 ? classes : 1));
   const logp = logSoftmax(x, 1);
-  const hit = equal(unsqueeze(labels, 1), reshape(iota(classes), [1, classes]));
+  const hit = equal(unsqueeze(labels, 1), reshape(iota(classes), column));
   const target = where(hit, 1 - smoothing + smoothing / classes, smoothing / classes);
-  const loss = neg(sum(mul(logp, target), { axes: [1] }));
-  if (config["reduction"] === "sum") return reshape(sum(loss), [1]);
-  return outputs === 1 && x.shape[0] !== 1 ? reshape(mean(loss), [1]) : loss;
+  const weights = weight === undefined ? undefined : reshape(weight, column);
+  const counts = where(
+    equal(labels, constant(int64([], [number(config["ignore_index"], -100)]))),
+    zerosLike(labels),
+    onesLike(labels),
+  );
+  const weighted = weights === undefined ? target : mul(target, weights);
+  const loss = mul(neg(sum(mul(logp, weighted), { axes: [1] })), counts);
+  const reduction = config["reduction"] ?? (outputs === 1 && sizeOf(loss) !== 1 ? "mean" : "none");
+  if (reduction === "none") return loss;
+  if (reduction === "sum") return reshape(sum(loss), [1]);
+  const shares =
+    weights === undefined
+      ? counts
+      : mul(counts, sum(mul(where(hit, onesLike(x), zerosLike(x)), weights), { axes: [1] }));
+  return reshape(div(sum(loss), sum(shares)), [1]);
+}
+
+const sizeOf = ({ shape }: Sym): number =>
+  (shape as number[]).reduce((product, dim) => product * dim, 1);
+const filled = (like: Sym, value: number): Sym =>
+  constant(float32(like.shape as number[], new Float32Array(sizeOf(like)).fill(value)));
+const onesLike = (like: Sym): Sym => filled(like, 1);
+const zerosLike = (like: Sym): Sym => filled(like, 0);
+
+/** F.softplus: log(1 + e^βx)/β, and x itself where βx is above the threshold. */
+const softplusOf: Operation = ({ x }, config) => {
+  const beta = number(config["beta"], 1);
+  const inner = mul(x, beta);
+  const large = less(filled(x, number(config["threshold"], 20)), inner);
+  return where(large, x, div(softplus(where(large, zerosLike(x), inner)), beta));
+};
+
+/** Padding [top, left, bottom, right] of a pool; `ceil_mode` lets the last window hang over. */
+function poolPadding(x: Sym, config: Config): [number, number, number, number] {
+  const pair = (value: number | [number, number]): [number, number] =>
+    typeof value === "number" ? [value, value] : value;
+  const kernel = pair(pairOf(config["kernel"], 2));
+  const stride = pair(pairOf(config["stride"] ?? config["kernel"], 2));
+  const before = pair(pairOf(config["padding"], 0));
+  const after = before.map((padding, i) => {
+    if (config["ceil_mode"] !== true) return padding;
+    const rest = (x.shape[2 + i] as number) + 2 * padding - kernel[i];
+    return padding + ((stride[i] - (rest % stride[i])) % stride[i]);
+  });
+  return [before[0], before[1], after[0], after[1]];
 }
 
 const OPERATIONS: Readonly<Record<string, Operation>> = {
@@ -139,7 +190,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   tanh: unary(tanh),
   relu: unary(relu),
   elu: ({ x }, config) => elu(x, number(config["alpha"], 1)),
-  softplus: unary(softplus),
+  softplus: softplusOf,
   mish: unary(mish),
   "diffusers GEGLU": (inputs) => {
     const [value, gate] = chunk(linear(inputs), -1, 2);
@@ -175,8 +226,9 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
         config["stride"] === undefined || config["stride"] === null
           ? kernel
           : pairOf(config["stride"], 1),
-      padding: pairOf(config["padding"], 0),
-      countIncludePad: config["count_include_pad"] !== false,
+      padding: poolPadding(x, config),
+      // What hangs over in ceil_mode is not counted; cases have it without other padding.
+      countIncludePad: config["count_include_pad"] !== false && config["ceil_mode"] !== true,
     });
   },
   "F.max_pool2d": ({ x }, config) => {
@@ -186,16 +238,13 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
         config["stride"] === undefined || config["stride"] === null
           ? kernel
           : pairOf(config["stride"], 1),
-      padding: pairOf(config["padding"], 0),
+      padding: poolPadding(x, config),
     });
   },
+  "F.pixel_unshuffle": ({ x }, config) => pixelUnshuffle(x, number(config["r"], 2)),
   "F.pixel_shuffle": ({ x }, config) => pixelShuffle(x, number(config["r"], 2)),
-  "F.unfold": ({ x }, config) => {
-    if (number(config["stride"], 1) !== number(config["kernel"], 1))
-      return unfoldWindows(x, number(config["kernel"], 1), number(config["stride"], 1));
-    return unfoldPatches(x, number(config["kernel"], 1));
-  },
-  "F.embedding": ({ weight, ids }) => gather(weight, ids, 0),
+  "F.unfold": ({ x }, config) => unfold(x, config),
+  "F.embedding": ({ weight, ids }, config) => gather(withFixedRow(weight, config), ids, 0),
   "einsum bij,bkj->bik": ({ a, b }) => matmul(a, swapAxes(b, 1, 2)),
   "diffusers.models.embeddings.get_timestep_embedding": ({ t }, config) =>
     timestepEmbedding(t, number(config["embedding_dim"], 0), {
@@ -206,16 +255,19 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     }),
 };
 
-/** F.unfold with any stride: windows of overlapping patches as columns. */
-function unfoldWindows(x: Sym, kernel: number, stride: number): Sym {
-  const [n, c, h, w] = x.shape as number[];
-  const [rows, columns] = [
-    Math.floor((h - kernel) / stride) + 1,
-    Math.floor((w - kernel) / stride) + 1,
-  ];
+/** F.unfold: windows, overlapping or not, as columns. */
+function unfold(x: Sym, config: Config): Sym {
+  const [kernel, stride, dilation, padding] = ["kernel", "stride", "dilation", "padding"].map(
+    (name) => number(config[name], name === "padding" ? 0 : 1),
+  );
+  if (stride === kernel && dilation === 1 && padding === 0) return unfoldPatches(x, kernel);
+  const padded = pad(x, [0, 0, padding, padding], [0, 0, padding, padding]);
+  const [n, c, h, w] = padded.shape as number[];
+  const reach = dilation * (kernel - 1) + 1;
+  const [rows, columns] = [h, w].map((size) => Math.floor((size - reach) / stride) + 1);
   const views = Array.from({ length: kernel * kernel }, (_, i) => {
-    const [top, left] = [Math.floor(i / kernel), i % kernel];
-    const band = slice(x, 2, top, top + (rows - 1) * stride + 1, stride);
+    const [top, left] = [Math.floor(i / kernel) * dilation, (i % kernel) * dilation];
+    const band = slice(padded, 2, top, top + (rows - 1) * stride + 1, stride);
     return reshape(slice(band, 3, left, left + (columns - 1) * stride + 1, stride), [
       n,
       c,
@@ -224,6 +276,15 @@ function unfoldWindows(x: Sym, kernel: number, stride: number): Sym {
     ]);
   });
   return reshape(concat(views, 2), [n, c * kernel * kernel, rows * columns]);
+}
+
+/** The row of `padding_idx` gets no gradient. */
+function withFixedRow(weight: Sym, config: Config): Sym {
+  if (config["padding_idx"] === undefined || config["padding_idx"] === null) return weight;
+  const rows = weight.shape[0] as number;
+  const row = constant(int64([1], [(number(config["padding_idx"], 0) + rows) % rows]));
+  const fixed = equal(reshape(iota(rows), [rows, 1]), row);
+  return where(fixed, stopGradient(weight), weight);
 }
 
 function operationOf(c: Case): Operation | undefined {

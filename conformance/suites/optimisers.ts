@@ -17,7 +17,7 @@ import type { Case, Comparison, Suite } from "../case.ts";
 import { below } from "./run-layer.ts";
 import { configNumber, float32Of, namedComparer } from "./named-values.ts";
 
-const OPTIMISER = /^torch\.optim \((adamw|adam|sgd)/;
+const OPTIMISER = /^torch\.optim \((adamw|adam|sgd)(?![a-z])/;
 const CLIPPING = "torch.nn.utils.clip_grad_norm_";
 const SCHEDULES = "diffusers.optimization.get_scheduler";
 
@@ -139,8 +139,9 @@ function runSchedules(c: Case): Comparison[] {
     const options = {
       ...optional("warmupSteps", "num_warmup_steps"),
       ...optional("trainingSteps", "num_training_steps"),
-      ...optional("cycles", "num_cycles"),
-      ...optional("power", "power"),
+      // get_scheduler hands these to one schedule each.
+      ...(name === "cosine_with_restarts" && optional("cycles", "num_cycles")),
+      ...(name === "polynomial" && optional("power", "power")),
       ...optional("lastRate", "lr_end"),
       ...(typeof rules === "string" && { rules }),
     };

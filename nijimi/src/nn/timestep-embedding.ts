@@ -32,8 +32,10 @@ export function timestepEmbedding(
   }: TimestepEmbeddingOptions = {},
 ): Sym {
   const half = Math.floor(size / 2);
+  // Rounded where torch rounds: multiplied by large scales, another last bit is another angle.
+  const { fround } = Math;
   const frequencies = Float32Array.from({ length: half }, (_, i) =>
-    Math.exp((-Math.log(maxPeriod) * i) / (half - downscaleFreqShift)),
+    Math.exp(fround(fround(fround(-Math.log(maxPeriod)) * i) / fround(half - downscaleFreqShift))),
   );
   const column = reshape(cast(t, "float32"), [...t.shape, 1]);
   const angles = mul(mul(column, constant(float32([half], frequencies))), scale);
