@@ -34,6 +34,14 @@ describe("CLIP's tokenizer", () => {
     expect(encode("<end_of_text>", "open_clip")).toEqual([49406, 49407, 49407]);
   });
 
+  it("cuts the text at markers before it cleans, as transformers does", () => {
+    const text = "cat.<|startoftext|>&amp;";
+    expect(encode(text)).toEqual([49406, 2368, 269, 49406, 261, 49407]);
+    expect(encode(text, "transformers-fast")).toEqual([
+      49406, 2368, 269, 49406, 261, 6259, 282, 49407,
+    ]);
+  });
+
   it("cuts to 77 and keeps the end token", () => {
     const { ids, offsets } = createClipTokenizer({ bpe }).encode("word ".repeat(100));
     expect(ids).toHaveLength(77);

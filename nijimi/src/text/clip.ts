@@ -60,10 +60,23 @@ export function createClipTokenizer(options: ClipTokenizerOptions): Tokenizer {
     endToken = "<|endoftext|>",
     maxLength = 77,
   } = options;
-  const { paddingToken = endToken, addedTokens = [] } = options;
+  const { paddingToken = endToken } = options;
   if (!CLIP_CLEANINGS.includes(cleaning))
     throw unknownName("CLIP cleaning", cleaning, CLIP_CLEANINGS);
   const [start, end] = [markerId(bpe, startToken), markerId(bpe, endToken)];
+  const findsAdded = cleaning.startsWith("transformers");
+  // For transformers the markers are added tokens too: the text is cut at them before it is cleaned.
+  const own = findsAdded
+    ? [
+        { content: startToken, id: start, normalized: true },
+        { content: endToken, id: end, normalized: true },
+      ]
+    : [];
+  const given = options.addedTokens ?? [];
+  const addedTokens: readonly AddedToken[] = [
+    ...own.filter(({ content }) => given.every((token) => token.content !== content)),
+    ...given,
+  ];
   const byContent = new Map(addedTokens.map((token) => [token.content, token.id]));
   const padding = byContent.get(paddingToken) ?? markerId(bpe, paddingToken);
   const special = { start, end, padding, unknown: end };
@@ -82,7 +95,6 @@ export function createClipTokenizer(options: ClipTokenizerOptions): Tokenizer {
   });
   const clean = createCleaner(cleaning);
   const fast = cleaning === "transformers-fast";
-  const findsAdded = cleaning.startsWith("transformers");
   const split = createSplitter(
     findsAdded ? (fast ? addedTokens.filter((token) => !token.normalized) : addedTokens) : [],
   );
