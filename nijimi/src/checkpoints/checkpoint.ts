@@ -2,6 +2,7 @@
  * The one form in which every checkpoint is seen, whatever file it comes from: tensors by name, none of
  * them read yet, and everything else the file holds as metadata.
  */
+import type { QuantizedForm } from "../graph/quantize-weights.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { sizeOf, tensor, type Tensor } from "../tensor/tensor.ts";
 import { viewBytes } from "../tensor/dtype.ts";
@@ -43,8 +44,17 @@ export interface Entry {
   readonly location?: Location;
   /** Name of the block format when the file holds quantised values, e.g. `"Q4_K"`; `read` gives them as float32. */
   readonly quantization?: string;
+  /** The integers and scales that stand for a weight which this library has quantised; `read` gives it as float32. */
+  readonly quantized?: QuantizedEntry;
   /** Reads the elements. Nothing is kept: a second call reads again. */
   read(): Promise<Tensor>;
+}
+
+/** See {@link Entry.quantized}. */
+export interface QuantizedEntry {
+  readonly form: QuantizedForm;
+  readonly values: Entry;
+  readonly scale: Entry;
 }
 
 /** Name of the tensor in a file that holds a single one without a name. */

@@ -23,6 +23,13 @@ export { outlineOfConfig, type UNetOutline } from "./layouts/unet-outline.ts";
 export { parseNpy } from "./numpy/npy.ts";
 export { writeNpz } from "./numpy/write-npz.ts";
 export * from "./open-checkpoint.ts";
+export { loadQuantized, type LoadQuantizedOptions } from "./quantized/cache.ts";
+export { QUANTIZED_PRECISIONS, type QuantizedPrecision } from "./quantized/policy.ts";
+export {
+  type Quantization,
+  quantizeCheckpoint,
+  type QuantizeOptions,
+} from "./quantized/quantize.ts";
 export * from "./report/inspect.ts";
 export * from "./safetensors.ts";
 export * from "./save-folder.ts";

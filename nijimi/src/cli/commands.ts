@@ -21,6 +21,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     description: "Convert a checkpoint: to a diffusers folder, a single file, or safetensors",
     load: async () => erase(await import("./commands/convert.ts")),
   },
+  quantize: {
+    description: "Make a model's weights small: 8 or 4 bits, for speed or for little memory",
+    load: async () => erase(await import("./commands/quantize.ts")),
+  },
   train: {
     description: "Train a model by a recipe, or go on with a training",
     load: async () => erase(await import("./commands/train.ts")),

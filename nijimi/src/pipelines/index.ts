@@ -10,7 +10,7 @@ export { inpaint } from "./inpaint.ts";
 export type { RunOptions } from "./job.ts";
 export { NO_ADAPTERS } from "./networks/low-rank.ts";
 export type { TileOptions } from "./networks/tiles.ts";
-export type { RuntimeOptions } from "./networks/weights.ts";
+export { type Precision, PRECISIONS, type RuntimeOptions } from "./networks/weights.ts";
 export type { Picture } from "./pictures.ts";
 export { outpaint, type OutpaintRequest } from "./outpaint.ts";
 export {

@@ -13,6 +13,8 @@ import {
   type LoadedCheckpoint,
   type LoadOptions,
 } from "../checkpoints/layouts/load.ts";
+import { loadQuantized } from "../checkpoints/quantized/cache.ts";
+import { checkPrecision } from "../checkpoints/quantized/policy.ts";
 import { NijimiError, unknownName } from "../errors.ts";
 import { createClipTokenizer } from "../text/clip.ts";
 import { loadTokenizer, TOKENIZER_FILES, type TokenizerFiles } from "../text/load-tokenizer.ts";
@@ -47,6 +49,10 @@ export interface PipelineOptions extends RuntimeOptions, LoadOptions {
   readonly previewDecoder?: SourceInput;
   /** Edges that meet when the picture is laid beside itself. @default none */
   readonly seamless?: SeamlessAxes;
+  /** Where models that `precision` quantises are kept (Node). @default nowhere: weights are quantised when they are read */
+  readonly quantizedFolder?: string;
+  /** Called while a model is quantised into that folder. */
+  readonly onQuantize?: (done: number, total: number, tensor: string) => void;
   /** Folders of tokenizers by component, for single files with another vocabulary than CLIP's. */
   readonly tokenizers?: Readonly<Record<string, string | Folder>>;
 }
@@ -109,13 +115,29 @@ export async function loadPipeline(
 ): Promise<Pipeline> {
   const open: { close(): Promise<void> }[] = [];
   try {
-    const checkpoint = await loadCheckpoint(input, options);
+    const checkpoint = await openAt(input, options);
     open.push(checkpoint);
     return await assemble(checkpoint, options, open);
   } catch (error) {
     for (const one of open) await one.close();
     throw error;
   }
+}
+
+/** The checkpoint, quantised where that is asked for. */
+async function openAt(
+  input: SourceInput | Folder,
+  options: PipelineOptions,
+): Promise<LoadedCheckpoint> {
+  const { precision, quantizedFolder: folder, onQuantize: onTensor, ...others } = options;
+  if (precision === undefined || precision === "float32" || precision === "stored")
+    return loadCheckpoint(input, others);
+  return loadQuantized(input, {
+    ...others,
+    precision: checkPrecision(precision),
+    folder,
+    onTensor,
+  });
 }
 
 const ENCODERS = ["text_encoder", "text_encoder_2"];

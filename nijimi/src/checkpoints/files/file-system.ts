@@ -26,6 +26,8 @@ export interface FileSystem {
     overwrite: boolean,
     write: (temporary: string) => Promise<void>,
   ): Promise<void>;
+  /** Size and time of change of a file: when both are the same, so is the file. */
+  stamp(path: string): Promise<string>;
   /** `name` inside the folder `path`. */
   join(path: string, ...names: readonly string[]): string;
 }

@@ -83,6 +83,14 @@ function diskFolder(folder: string): Folder {
   };
 }
 
+/** Size and time of change. */
+export const stamp: FileSystem["stamp"] = async (file) => {
+  const { size, mtimeMs } = await stat(file).catch((cause: unknown) => {
+    throw fileError(`${file} cannot be opened`, cause);
+  });
+  return `${size}:${mtimeMs}`;
+};
+
 /** Writes a file that appears complete or not at all. */
 export const writeFile: FileSystem["writeFile"] = async (file, chunks) => {
   const temporary = `${file}.${randomBytes(6).toString("hex")}.part`;

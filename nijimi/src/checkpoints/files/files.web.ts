@@ -21,6 +21,10 @@ export const writeFolder: FileSystem["writeFolder"] = async (path) => {
   throw noFiles(`write the folder ${path}`, "Use writeSafetensors, which gives the bytes.");
 };
 
+export const stamp: FileSystem["stamp"] = async (path) => {
+  throw noFiles(`look at ${path}`, "Quantise in memory.");
+};
+
 export const join: FileSystem["join"] = (path, ...names) => [path, ...names].join("/");
 
 function noFiles(what: string, remedy: string): NijimiError {

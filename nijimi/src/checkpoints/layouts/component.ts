@@ -36,6 +36,8 @@ export interface Component {
   readonly checked: boolean;
   /** Why no network can be made with this config. */
   readonly refusal?: NijimiError;
+  /** The precision that its weights are quantised to, where they are. */
+  readonly quantization?: string;
 }
 
 /** What a component is made of before it is checked. */

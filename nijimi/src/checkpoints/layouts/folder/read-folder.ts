@@ -2,9 +2,11 @@
 import { NijimiError } from "../../../errors.ts";
 import type { Entries, Metadata } from "../../checkpoint.ts";
 import { readText, type Folder } from "../../files/folder.ts";
-import { parseJsonObject, type JsonObject } from "../../json.ts";
+import { isJsonObject, parseJsonObject, type JsonObject } from "../../json.ts";
 import { DEPRECATED_ATTENTION } from "../autoencoder.ts";
 import { makeComponent, type Component } from "../component.ts";
+import { joinQuantized } from "../../quantized/stored.ts";
+import { parameterTable } from "../parameters/by-class.ts";
 import { toOurs, type ModuleRule } from "../key-map.ts";
 import { kindOf, parseModelIndex, type Part } from "./model-index.ts";
 import { openWeights, where } from "./weights.ts";
@@ -133,7 +135,15 @@ async function readModel(folder: Folder, path: string, className: string, varian
     );
   const weights = await openWeights(folder, path, variant);
   try {
-    const component = makeComponent({ className, config, entries: currentNames(weights.entries) });
+    const { quantization_config: scheme, ...own } = config;
+    const entries =
+      scheme === undefined
+        ? currentNames(weights.entries)
+        : joinQuantized(weights.entries, parameterTable(className, own), scheme, place);
+    const component = {
+      ...makeComponent({ className, config: own, entries }),
+      ...(isJsonObject(scheme) && { quantization: String(scheme.precision) }),
+    };
     return { component, metadata: weights.metadata, close: weights.close };
   } catch (error) {
     await weights.close();
