@@ -5,7 +5,7 @@
  */
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
-import { listCases } from "./conformance/browser/list-cases.ts";
+import { listCases, listFiles } from "./conformance/browser/list-cases.ts";
 import { findBrowser } from "./scripts/browser/find-browser.ts";
 import { BROWSER_FLAGS, ISOLATION_HEADERS } from "./scripts/browser/launch-options.ts";
 
@@ -22,7 +22,11 @@ export default defineConfig({
   test: {
     include: ["**/*.browser.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
-    provide: { cases: listCases(cases, ["ops", "blocks"]) },
+    provide: {
+      cases: listCases(cases, ["ops", "blocks"]),
+      pipelineCases: listCases(cases, ["pipelines"]),
+      pipelineFiles: listFiles(`${cases}/pipelines`),
+    },
     testTimeout: 120_000,
     hookTimeout: 120_000,
     fileParallelism: false,

@@ -20,7 +20,8 @@ export async function fetchTensors(c: Case): Promise<Case> {
   return { ...c, tensors: () => tensors };
 }
 
-async function get(url: string): Promise<Response> {
+/** @throws Error when the server has no such file */
+export async function get(url: string): Promise<Response> {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url}: ${response.status}`);
   return response;

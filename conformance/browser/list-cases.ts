@@ -1,4 +1,4 @@
-/** Where the browser finds the cases: a list made in Node, with URLs that vite's development server answers. */
+/** Where the browser finds the cases and their models: a list made in Node, with URLs that vite's development server answers. */
 import { readdirSync, readFileSync } from "node:fs";
 import { resolve, sep } from "node:path";
 
@@ -21,4 +21,16 @@ export function listCases(directory: string, sections: readonly string[]): CaseA
 
 function namesSection(path: string, section: string): boolean {
   return new RegExp(`"section":\\s*"${section}"`).test(readFileSync(path, "utf8"));
+}
+
+/** All files below `directory`, as URLs by relative path. */
+export function listFiles(directory: string): Record<string, string> {
+  const root = resolve(directory);
+  const files = readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => resolve(entry.parentPath, entry.name).split(sep).join("/"));
+  const base = root.split(sep).join("/");
+  return Object.fromEntries(
+    files.sort().map((file) => [file.slice(base.length + 1), `/@fs${file}`]),
+  );
 }
