@@ -19,7 +19,13 @@ export function pipelineOptions(c: Case, checkpoint: string): PipelineOptions {
   const controlNets = (config["controlnets"] as string[] | undefined)?.map(
     (file, i) => [`control${i}`, join(c.root, file)] as const,
   );
+  const adapters = listed(c, "adapters");
+  const imagePrompts = listed(c, "ip_adapters");
+  const encoder = config["image_encoder"];
   return {
+    ...(adapters && { adapters }),
+    ...(imagePrompts && { imagePrompts }),
+    ...(typeof encoder === "string" && { imageEncoder: join(c.root, encoder) }),
     ...(typeof lora === "string" && { loras: { lora: join(c.root, lora) } }),
     ...(typeof token === "string" &&
       embedding && { embeddings: { [token]: writeSafetensors({ emb_params: embedding }) } }),
@@ -32,4 +38,12 @@ export function pipelineOptions(c: Case, checkpoint: string): PipelineOptions {
       ),
     }),
   };
+}
+
+/** Files of adapters by their place in the case's list. */
+function listed(c: Case, key: string): Readonly<Record<string, string>> | undefined {
+  const list = c.json.config?.[key] as readonly { readonly file: string }[] | undefined;
+  return (
+    list && Object.fromEntries(list.map(({ file }, i) => [String(i), join(c.root, file)] as const))
+  );
 }

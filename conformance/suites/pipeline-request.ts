@@ -24,7 +24,7 @@ export type Generate = (pipeline: Pipeline, request: never, second?: Pipeline) =
 const TASKS: readonly (readonly [pattern: RegExp, run: Generate])[] = [
   [/Upscale/, upscale as Generate],
   [/InstructPix2Pix/, editImage as Generate],
-  [/\+/, (base, request, refiner) => baseAndRefiner(base, refiner as Pipeline, request)],
+  [/\+StableDiffusion/, (base, request, refiner) => baseAndRefiner(base, refiner as Pipeline, request)],
   [/(Img|Depth)2Img/, imageToImage as Generate],
   [/Inpaint/, inpaint as Generate],
 ];
@@ -80,6 +80,9 @@ export function requestOf(c: Case): GenerationRequest {
     microConditioning: microConditioningOf(read),
     loras: lorasOf(c),
     control,
+    adapters: adaptersOf(c, read),
+    imagePrompts: imagePromptsOf(c, read),
+    freeU: read<GenerationRequest["freeU"]>("freeu"),
   }) as unknown as GenerationRequest;
 }
 
@@ -120,6 +123,29 @@ function controlOf(c: Case, read: Read) {
       start: nth("control_guidance_start", i),
       end: nth("control_guidance_end", i),
       guessMode: read<boolean>("guess_mode"),
+    }),
+  );
+}
+
+/** T2I-Adapters by their places in the case's list. */
+function adaptersOf(c: Case, read: Read) {
+  const tensors = c.tensors();
+  return read<{ image: string; scale: number }[]>("adapters")?.map(({ image, scale }, i) => ({
+    name: String(i),
+    image: tensors[image],
+    scale,
+    end: read<number>("adapter_conditioning_factor") ?? 1,
+  }));
+}
+
+/** IP-Adapters by their places in the case's list. */
+function imagePromptsOf(c: Case, read: Read) {
+  const tensors = c.tensors();
+  return read<{ images: string[]; scale: number }[]>("ip_adapters")?.map(
+    ({ images, scale }, i) => ({
+      name: String(i),
+      images: images.map((name) => tensors[name]),
+      scale,
     }),
   );
 }

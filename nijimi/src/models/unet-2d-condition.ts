@@ -6,8 +6,8 @@
  * labels. Published networks are in {@link UNET_2D_CONDITION_VARIANTS}.
  */
 import { NijimiError } from "../errors.ts";
-import type { Dim } from "../graph/dim.ts";
-import { add, cast, concat, mul, sub } from "../graph/ops.ts";
+import { type Dim, sameDim } from "../graph/dim.ts";
+import { add, cast, concat, mul, select, sub } from "../graph/ops.ts";
 import type { Sym } from "../graph/primitives.ts";
 import { activation } from "../nn/activations.ts";
 import { conv2d, groupNorm } from "../nn/basic.ts";
@@ -15,6 +15,7 @@ import { type Bound, type Layer, module } from "../nn/layer.ts";
 import { gaussianFourier, timestepEmbedding } from "../nn/timestep-embedding.ts";
 import { contextMask } from "./blocks/attention.ts";
 import { timestepMlp } from "./blocks/embeddings.ts";
+import type { FreeUScales } from "./blocks/free-u.ts";
 import {
   downBlock,
   type LevelContext,
@@ -227,6 +228,8 @@ export interface Unet2dConditionInputs extends UnetConditions {
   readonly midResidual?: Sym;
   /** Added to the levels' features going down, one per level, then to the middle's (T2I-Adapter). */
   readonly levelResiduals?: readonly Sym[];
+  /** FreeU's s1, s2, b1, b2, for the two deepest levels going up: [4]. */
+  readonly freeU?: Sym;
 }
 
 /** Sizes of a config, one value per level, finest first. */
@@ -427,7 +430,7 @@ export function encodeCondition(
   });
   h = m.midBlock?.(h, given) ?? h;
   const residual = levelResiduals[m.downBlocks.length];
-  const fits = residual?.shape.every((dim, axis) => axis === 0 || dim === h.shape[axis]);
+  const fits = residual?.shape.every((dim, axis) => axis === 0 || sameDim(dim, h.shape[axis]));
   return { h: fits === true ? add(h, residual) : h, states, given };
 }
 
@@ -489,11 +492,17 @@ export function unet2dCondition(
         const below = states.at(-1);
         const size: readonly [Dim, Dim] | undefined =
           below === undefined ? undefined : [below.shape[2], below.shape[3]];
-        ({ h } = block(h, skips, encoded.given, size));
+        ({ h } = block(h, skips, { ...encoded.given, freeU: freeUScales(inputs, i) }, size));
       });
       const act = activation(config.actFn);
       return m.convOut(m.convNormOut === undefined ? h : act(m.convNormOut(h)));
     },
     { kind: "unet2dCondition" },
   );
+}
+
+/** FreeU's scales for level `i` going up; only the first two have any. */
+function freeUScales({ freeU }: Unet2dConditionInputs, i: number): FreeUScales | undefined {
+  if (freeU === undefined || i > 1) return undefined;
+  return { skip: select(freeU, 0, i), backbone: select(freeU, 0, 2 + i) };
 }

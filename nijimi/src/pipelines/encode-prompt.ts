@@ -29,7 +29,7 @@ export async function encodePrompts(
   const { defaultSize: size } = pipeline;
   const { conditions, batch } = await prepare(
     pipeline,
-    { ...request, control: [] },
+    { ...request, control: [], adapters: [], imagePrompts: [] },
     { width: size, height: size },
   );
   const branch = (name: string): EncodedPrompts => {

@@ -9,7 +9,8 @@ import { float32, type Tensor } from "../tensor/tensor.ts";
 import { type HiddenState, hiddenStateFor } from "../text/prompt/clip-skip.ts";
 import { type Conditions, type ImagePrompt, makeConditions } from "./conditioning/conditions.ts";
 import { samplingDefaults } from "./defaults.ts";
-import { activeLoras, controlsOf } from "./job/adapters.ts";
+import { activeLoras, adaptersOf, controlsOf, imagePromptsOf } from "./job/adapters.ts";
+import type { EncodedPictures } from "./networks/image-prompt.ts";
 import { type JobNoise, type LatentShape, noiseOf } from "./job/noise.ts";
 import { timeIdsOf } from "./job/size-conditions.ts";
 import {
@@ -22,7 +23,7 @@ import { requireMultiple } from "./pictures.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { recipeOf } from "./recipe.ts";
 import type { GenerationRequest } from "./request.ts";
-import type { ActiveControl } from "./sampling/branch-network.ts";
+import type { ActiveControl, ActiveFeatures } from "./sampling/branch-network.ts";
 import { type SamplingPlan, samplingPlan } from "./sampling/plan.ts";
 import { type SamplingWindow, samplingWindow } from "./sampling/window.ts";
 
@@ -51,6 +52,10 @@ export interface Job {
   readonly guidance: Guidance;
   readonly load: AdapterLoad;
   readonly controls: readonly ActiveControl[];
+  readonly adapters: readonly ActiveFeatures[];
+  readonly imagePrompts: readonly EncodedPictures[];
+  /** s1, s2, b1, b2 */
+  readonly freeU?: F32;
   readonly timestepCond?: F32;
   readonly noise: JobNoise;
   readonly notes: readonly string[];
@@ -156,6 +161,9 @@ export async function prepare(
     guidance: request.guidance ?? guidanceOf(request, conditions, guided, guidanceScale),
     load: active.length === 0 ? NO_ADAPTERS : adapterLoad(active, unet.parameters),
     controls: await controlsOf(pipeline, request, { width, height }),
+    adapters: await adaptersOf(pipeline, request, { width, height }),
+    imagePrompts: await imagePromptsOf(pipeline, request),
+    freeU: freeUOf(request),
     ...(isDistilled && {
       timestepCond: guidanceFeatures(guidanceScale - 1, Number(unet.config.timeCondProjDim), batch),
     }),
@@ -248,6 +256,14 @@ function statesOf(
       ? hiddenStateFor({ family, layers, convention: "diffusers", clipSkip: skip - 1 })
       : hiddenStateFor({ family, layers, convention: "a1111", clipSkip: skip });
   return { state: stateFor(clipSkip), negativeState: stateFor(negativeClipSkip) };
+}
+
+function freeUOf({ freeU }: GenerationRequest): F32 | undefined {
+  if (freeU === undefined) return undefined;
+  const factors = [freeU.s1, freeU.s2, freeU.b1, freeU.b2];
+  if (!factors.every(Number.isFinite))
+    throw new NijimiError("option", `freeU: s1, s2, b1, b2 must be numbers; got ${factors}.`);
+  return float32([4], factors);
 }
 
 /** LCM's embedding of w = s − 1 (arXiv:2310.04378): sinusoids of 1000·w. [B, width] */

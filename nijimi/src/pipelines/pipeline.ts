@@ -27,7 +27,10 @@ import {
 } from "./conditioning/tokens.ts";
 import { seamless, type SeamlessAxes } from "./hooks/seamless.ts";
 import { type Autoencoder, autoencoder } from "./networks/autoencoder.ts";
-import { type ControlNetwork, controlNetwork } from "./networks/control.ts";
+import { adapterNetworks, memoised, type Opened } from "./networks/adapter-networks.ts";
+import type { ControlNetwork } from "./networks/control.ts";
+import type { ImagePrompt } from "./networks/image-prompt.ts";
+import type { PictureFeatures } from "./networks/picture-features.ts";
 import { type TextEncoder, textEncoder } from "./networks/text-encoder.ts";
 import { type Unet, unetNetwork } from "./networks/unet.ts";
 import { colourPreviewer, type Previewer, tinyPreviewer } from "./previews.ts";
@@ -44,7 +47,13 @@ export interface PipelineOptions extends RuntimeOptions, LoadOptions {
   /** Files of textual inversion by the word that stands for them. */
   readonly embeddings?: Readonly<Record<string, SourceInput>>;
   /** ControlNets by the names that requests use. Read when first used. */
-  readonly controlNets?: Readonly<Record<string, SourceInput>>;
+  readonly controlNets?: Readonly<Record<string, SourceInput | Folder>>;
+  /** T2I-Adapters by the names that requests use. Read when first used. */
+  readonly adapters?: Readonly<Record<string, SourceInput | Folder>>;
+  /** IP-Adapters by the names that requests use. Read when first used. */
+  readonly imagePrompts?: Readonly<Record<string, SourceInput | Folder>>;
+  /** CLIP's image tower for IP-Adapters. @default the checkpoint's own, where it has one */
+  readonly imageEncoder?: SourceInput | Folder;
   /** A tiny autoencoder (TAESD) for previews. @default a linear map to colours */
   readonly previewDecoder?: SourceInput;
   /** Edges that meet when the picture is laid beside itself. @default none */
@@ -90,6 +99,10 @@ export interface Pipeline {
   lora(name: string): Promise<LoadedAdapter>;
   /** The ControlNet of that name. @throws NijimiError `option` when there is none */
   controlNet(name: string): Promise<ControlNetwork>;
+  /** The T2I-Adapter of that name. @throws NijimiError `option` when there is none */
+  adapter(name: string): Promise<PictureFeatures>;
+  /** The IP-Adapter of that name. @throws NijimiError `option` when there is none */
+  imagePrompt(name: string): Promise<ImagePrompt>;
   /** Small pictures of latents. */
   readonly preview: Previewer;
   /** Gives back the memory of sessions; they are made again when needed. */
@@ -113,7 +126,7 @@ export async function loadPipeline(
   input: SourceInput | Folder,
   options: PipelineOptions = {},
 ): Promise<Pipeline> {
-  const open: { close(): Promise<void> }[] = [];
+  const open: Opened[] = [];
   try {
     const checkpoint = await openAt(input, options);
     open.push(checkpoint);
@@ -145,7 +158,7 @@ const ENCODERS = ["text_encoder", "text_encoder_2"];
 async function assemble(
   checkpoint: LoadedCheckpoint,
   options: PipelineOptions,
-  open: { close(): Promise<void> }[],
+  open: Opened[],
 ): Promise<Pipeline> {
   const { components, name } = checkpoint;
   requireComponents(checkpoint, options);
@@ -170,20 +183,7 @@ async function assemble(
     open.push(adapter);
     return adapter;
   });
-  const controls = memoised(async (control) => {
-    const source = options.controlNets?.[control];
-    if (source === undefined)
-      throw unknownName("ControlNet", control, Object.keys(options.controlNets ?? {}));
-    const loaded = await loadCheckpoint(source, { http: options.http });
-    open.push(loaded);
-    const component = loaded.components.controlnet;
-    if (component === undefined)
-      throw new NijimiError(
-        "unsupported",
-        `${loaded.name} is ${loaded.title}; expected a ControlNet.`,
-      );
-    return controlNetwork(component, { ...options, pooledWidth });
-  });
+  const parts = adapterNetworks(checkpoint, { ...options, pooledWidth }, unet, open);
   const tiny = await tinyDecoder(options, open);
   const isSdxl = unet.config.additionEmbedType === "text_time";
   const release: Pipeline["release"] = async (what) => {
@@ -192,7 +192,7 @@ async function assemble(
     if (what === undefined || what === "autoencoder") await decoder.release();
     if (what === undefined || what === "unet") await unet.release();
     if (what === undefined) await tiny?.release();
-    if (what === undefined) for (const control of await controls.all()) await control.release();
+    if (what === undefined) await parts.release();
   };
   return {
     name,
@@ -208,7 +208,9 @@ async function assemble(
     defaultSize: Number(components.unet.config.sample_size ?? 64) * decoder.factor,
     notes: checkpoint.notes,
     lora: loras.get,
-    controlNet: controls.get,
+    controlNet: parts.control,
+    adapter: parts.adapter,
+    imagePrompt: parts.imagePrompt,
     release,
     async close() {
       await release();
@@ -266,7 +268,7 @@ function pooledWidthOf(components: LoadedCheckpoint["components"]): number | und
 async function vaeComponent(
   { components }: LoadedCheckpoint,
   { vae, http }: PipelineOptions,
-  open: { close(): Promise<void> }[],
+  open: Opened[],
 ): Promise<Component> {
   if (vae === undefined) return components.vae;
   const loaded = await loadCheckpoint(vae, { http });
@@ -280,7 +282,7 @@ async function vaeComponent(
   return found;
 }
 
-async function tinyDecoder(options: PipelineOptions, open: { close(): Promise<void> }[]) {
+async function tinyDecoder(options: PipelineOptions, open: Opened[]) {
   if (options.previewDecoder === undefined) return undefined;
   const loaded = await loadCheckpoint(options.previewDecoder, { http: options.http });
   open.push(loaded);
@@ -334,7 +336,7 @@ async function loadWords(
   encoder: string,
   width: number,
   { embeddings = {}, http }: PipelineOptions,
-  open: { close(): Promise<void> }[],
+  open: Opened[],
 ) {
   const words = [];
   for (const [word, source] of Object.entries(embeddings)) {
@@ -343,18 +345,4 @@ async function loadWords(
     words.push(await wordVectors(word, inversion, encoder, width));
   }
   return words;
-}
-
-/** One value per name, made once. A failure is not kept. */
-function memoised<T>(make: (name: string) => Promise<T>) {
-  const made = new Map<string, Promise<T>>();
-  return {
-    get(name: string): Promise<T> {
-      const known = made.get(name) ?? make(name);
-      made.set(name, known);
-      known.catch(() => made.delete(name));
-      return known;
-    },
-    all: () => Promise.all(made.values()),
-  };
 }

@@ -53,6 +53,6 @@ export async function* baseAndRefiner(
 
 /** The request without what belongs to the base's networks. */
 function bare(request: TextToImageRequest): TextToImageRequest {
-  const { control: _control, latents: _latents, ...others } = request;
+  const { control: _c, adapters: _a, imagePrompts: _i, latents: _l, ...others } = request;
   return others;
 }

@@ -35,6 +35,36 @@ export interface ControlUse {
   readonly guessMode?: boolean;
 }
 
+/** A T2I-Adapter by its name in the pipeline. */
+export interface PictureAdapterUse {
+  readonly name: string;
+  /** What it looks at, of the size of the result. */
+  readonly image: Picture;
+  /** @default 1 */
+  readonly scale?: number;
+  /** Share of the steps after which it ends. @default 1 */
+  readonly end?: number;
+}
+
+/** An IP-Adapter by its name in the pipeline: pictures as a part of the prompt. */
+export interface ImagePromptUse {
+  readonly name: string;
+  /** One or several, of any size; the middle square is seen. */
+  readonly images: readonly Picture[];
+  /** @default 1 */
+  readonly scale?: number;
+}
+
+/** Factors of FreeU (arXiv:2309.11497); 1 changes nothing. */
+export interface FreeUOptions {
+  /** Of the skip connections, for the deepest level going up and the one above. */
+  readonly s1: number;
+  readonly s2: number;
+  /** Of the backbone. */
+  readonly b1: number;
+  readonly b2: number;
+}
+
 /** SDXL's sizes. */
 export interface MicroConditioning {
   /** Height and width that the training picture had. @default the result's */
@@ -114,6 +144,9 @@ export interface GenerationRequest {
   readonly latents?: F32;
   readonly loras?: readonly LoraUse[];
   readonly control?: readonly ControlUse[];
+  readonly adapters?: readonly PictureAdapterUse[];
+  readonly imagePrompts?: readonly ImagePromptUse[];
+  readonly freeU?: FreeUOptions;
   readonly microConditioning?: MicroConditioning;
   /** Decode in tiles of latents, for large pictures. @default from 128 × 128 latents on */
   readonly tiles?: TileOptions | false;

@@ -65,6 +65,14 @@ export interface AttentionContext {
   readonly context?: Sym;
   /** Additive mask that broadcasts to [B, 1, N, M]. */
   readonly mask?: Sym;
+  /** Attended to by themselves, and the result added: a picture's tokens (IP-Adapter, arXiv:2308.06721, eq. 5). */
+  readonly apart?: readonly KeysAndValues[];
+}
+
+/** [B, M, heads·D] each. */
+export interface KeysAndValues {
+  readonly keys: Sym;
+  readonly values: Sym;
 }
 
 /** [B, N, heads·D] as [B, heads, N, D]. */
@@ -118,7 +126,7 @@ export function attention({
       addVProj: added(),
       toOut: [linear(inner, queryDim, { bias: outBias })],
     },
-    (m, x: Sym, { context, mask }: AttentionContext = {}) => {
+    (m, x: Sym, { context, mask, apart = [] }: AttentionContext = {}) => {
       const [batch, channels, ...space] = x.shape;
       const spatial = space.length === 2;
       let h = spatial ? swapAxes(reshape(x, [batch, channels, multiplyDims(...space)]), 1, 2) : x;
@@ -136,11 +144,12 @@ export function attention({
           values === undefined ? m.addVProj(tokens) : concat([m.addVProj(tokens), values], 1);
       }
       const reached = mask === undefined ? undefined : extendMask(mask, (keys as Sym).shape[1]);
-      const attended = attend(
-        query,
-        splitHeads(keys as Sym, heads),
-        splitHeads(values as Sym, heads),
-        { mask: reached, ...(scaleQk ? {} : { scale: 1 }) },
+      const scale = scaleQk ? {} : { scale: 1 };
+      const attendTo = (k: Sym, v: Sym, own?: Sym): Sym =>
+        attend(query, splitHeads(k, heads), splitHeads(v, heads), { mask: own, ...scale });
+      const attended = apart.reduce(
+        (sum, { keys: k, values: v }) => add(sum, attendTo(k, v)),
+        attendTo(keys as Sym, values as Sym, reached),
       );
       let y = m.toOut[0](joinHeads(attended));
       if (spatial) y = reshape(swapAxes(y, 1, 2), x.shape);

@@ -11,6 +11,7 @@ import { add, concat } from "../../graph/ops.ts";
 import type { Sym } from "../../graph/primitives.ts";
 import { type Layer, module } from "../../nn/layer.ts";
 import { attention, type AttentionContext, dualTransformer2d, transformer2d } from "./attention.ts";
+import { freeU, type FreeUScales } from "./free-u.ts";
 import { isKBlock, kDownBlock, kUpBlock } from "./k-blocks.ts";
 import { downsample2d, resnetBlock, type ResnetOptions, upsample2d } from "./resnet.ts";
 
@@ -21,6 +22,8 @@ export interface LevelContext extends AttentionContext {
   readonly image?: Sym;
   /** Added to the features going down: a feature of a T2I-Adapter. */
   readonly residual?: Sym;
+  /** Going up: scales of the backbone and of the skip connections. */
+  readonly freeU?: FreeUScales;
 }
 
 /** What a level gives: its features and, going down, every state on the way for the skip connections. */
@@ -306,12 +309,15 @@ export function upBlock(name: string, options: UpBlockOptions): UpLayer {
       m,
       x: Sym,
       skips: readonly Sym[],
-      { temb, image, ...given }: LevelContext,
+      { temb, image, freeU: scales, ...given }: LevelContext,
       size?: readonly [Dim, Dim],
     ) => {
+      // diffusers' FreeU passes over levels that resample by residual blocks.
+      const scaled = (own: Sym, skip: Sym): readonly Sym[] =>
+        scales === undefined || kind.resample !== "conv" ? [own, skip] : freeU(own, skip, scales);
       let h = x;
       m.resnets.forEach((resnet, i) => {
-        h = resnet(concat([h, skips[skips.length - 1 - i]], 1), temb);
+        h = resnet(concat(scaled(h, skips[skips.length - 1 - i]), 1), temb);
         h = m.attentions?.[i]?.(h, given) ?? h;
       });
       for (const upsample of m.upsamplers ?? []) {

@@ -15,6 +15,11 @@ type F32 = Tensor<"float32">;
 /** A branch of the negative prompt that sees no picture either (InstructPix2Pix). */
 export const WITHOUT_PICTURE = "without-picture";
 
+/** Whether a branch is told the negative prompt. Those with a name of their own are told what `cond` is told. */
+export function isNegative(branch: string): boolean {
+  return branch === UNCOND || branch === WITHOUT_PICTURE;
+}
+
 /** What the U-Net is told about one image in one branch. */
 export interface Condition {
   /** [T, D] */
@@ -91,12 +96,11 @@ export async function makeConditions(
     at(branch, image, step) {
       const { positive, negative } = plans[image];
       const index = positive.findIndex((_, i) => promptBranch(i) === branch);
-      // Branches with a name of their own (perturbed attention) are told what `cond` is told.
-      const isNegative = branch === UNCOND || branch === WITHOUT_PICTURE;
-      const part = isNegative ? negative[0] : positive[Math.max(0, index)];
+      const negated = isNegative(branch);
+      const part = negated ? negative[0] : positive[Math.max(0, index)];
       if (part === undefined) return nothing(plans[image].positive[0], known, options);
       const { context, pooled } = known.get(keyOf(textsAt(part, step), part.state)) as EncodedText;
-      const timeIds = isNegative ? (options.negativeTimeIds ?? options.timeIds) : options.timeIds;
+      const timeIds = negated ? (options.negativeTimeIds ?? options.timeIds) : options.timeIds;
       return { context, pooled, timeIds };
     },
   };

@@ -1,13 +1,18 @@
-/** The adapters that a request names: LoRAs and ControlNets. */
+/** The adapters that a request names: LoRAs, ControlNets, T2I-Adapters and IP-Adapters. */
 import { NijimiError } from "../../errors.ts";
+import type { Image } from "../../images/image.ts";
+import { preprocessForClip } from "../../images/preprocess.ts";
+import { tensorToImages } from "../../images/tensor.ts";
 import { readLoraTag } from "../../text/prompt/networks.ts";
 import { planPrompt } from "../../text/prompt/plan.ts";
 import type { ImagePrompt } from "../conditioning/conditions.ts";
 import type { ActiveDeltas } from "../networks/low-rank.ts";
-import { requireSize, unitTensor } from "../pictures.ts";
+import type { EncodedPictures } from "../networks/image-prompt.ts";
+import type { ImageTokens } from "../networks/unet.ts";
+import { type Picture, requireMultiple, requireSize, unitTensor } from "../pictures.ts";
 import type { Pipeline } from "../pipeline.ts";
 import type { GenerationRequest, LoraUse } from "../request.ts";
-import type { ActiveControl } from "../sampling/branch-network.ts";
+import type { ActiveControl, ActiveFeatures } from "../sampling/branch-network.ts";
 
 /** A LoRA of a request. */
 export interface ActiveLora {
@@ -67,4 +72,61 @@ export async function controlsOf(
     active.push({ network, hint: unitTensor(image, 3), scale, start, end, guessMode });
   }
   return active;
+}
+
+/** The T2I-Adapters of a request, run. */
+export async function adaptersOf(
+  pipeline: Pipeline,
+  { adapters = [] }: GenerationRequest,
+  size: { readonly width: number; readonly height: number },
+): Promise<ActiveFeatures[]> {
+  const active: ActiveFeatures[] = [];
+  for (const { name, image, scale = 1, end = 1 } of adapters) {
+    requireSize(`The picture for the adapter "${name}"`, image, size);
+    const network = await pipeline.adapter(name);
+    const { inChannels, downscaleFactor } = network.config;
+    requireMultiple(size.width, size.height, downscaleFactor);
+    const features = await network.run(unitTensor(image, inChannels === 1 ? 1 : 3));
+    active.push({
+      features: features.map((own) => ({ ...own, data: own.data.map((value) => value * scale) })),
+      end,
+    });
+  }
+  return active;
+}
+
+/** The IP-Adapters of a request, their pictures encoded. */
+export async function imagePromptsOf(
+  pipeline: Pipeline,
+  { imagePrompts = [] }: GenerationRequest,
+): Promise<EncodedPictures[]> {
+  const active: EncodedPictures[] = [];
+  for (const { name, images, scale = 1 } of imagePrompts) {
+    if (images.length === 0)
+      throw new NijimiError("option", `IP-Adapter "${name}": give at least one picture.`);
+    const network = await pipeline.imagePrompt(name);
+    const pictures = preprocessForClip(images.flatMap(asImages), {
+      size: network.size,
+      centring: "transformers",
+    });
+    const { given, blank } = await network.encode(pictures);
+    active.push({ given: scaled(given, scale), blank: scaled(blank, scale) });
+  }
+  return active;
+}
+
+function asImages(picture: Picture): readonly Image[] {
+  return "dtype" in picture
+    ? tensorToImages({ ...picture, data: picture.data.map((value) => 2 * value - 1) })
+    : [picture];
+}
+
+/** A scale of what is added is a scale of the values. */
+function scaled(tokens: ImageTokens, scale: number): ImageTokens {
+  return Object.fromEntries(
+    Object.entries(tokens).map(([path, { keys, values }]) => [
+      path,
+      { keys, values: { ...values, data: values.data.map((value) => value * scale) } },
+    ]),
+  );
 }

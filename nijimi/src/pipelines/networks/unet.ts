@@ -37,9 +37,18 @@ export interface UnetCall {
   readonly timestepCond?: F32;
   /** Residuals of ControlNets. */
   readonly control?: { readonly down: readonly F32[]; readonly mid: F32 };
-  /** Features of T2I-Adapters, one per level. */
+  /** Features of T2I-Adapters, one per level and perhaps one for the middle. */
   readonly levels?: readonly F32[];
+  /** FreeU's s1, s2, b1, b2. */
+  readonly freeU?: F32;
+  /** Keys and values of pictures (IP-Adapter), per adapter by the attention's path. */
+  readonly imagePrompts?: readonly ImageTokens[];
 }
+
+/** Keys and values [B, M, heads·D] by the path of a cross-attention. */
+export type ImageTokens<T = F32> = Readonly<
+  Record<string, { readonly keys: T; readonly values: T }>
+>;
 
 /** The U-Net of a pipeline. */
 export interface Unet {
@@ -56,6 +65,8 @@ export type ForwardHook = Interceptor;
 
 const CONTROL = "control";
 const LEVELS = "levels";
+const FREE_U = "free-u";
+const imagePrompt = (index: number): string => `image-prompt-${index}`;
 
 type Inputs = Readonly<Record<string, unknown>>;
 
@@ -72,6 +83,26 @@ export function levelSizes(
     sizes.push([half(h), half(w)]);
   }
   return sizes;
+}
+
+/** Shapes of an adapter's features: of levels without attention after they shrink, and of the middle. */
+function featureShapes({
+  blockOutChannels: channels,
+  downBlockTypes,
+}: Unet2dConditionConfig): (readonly Dim[])[] {
+  const sizes = levelSizes(channels.length, symbol("height"), symbol("width"));
+  const deepest = channels.length - 1;
+  const shape = (level: number, size: number): readonly Dim[] => [
+    symbol("batch"),
+    channels[level],
+    ...sizes[size],
+  ];
+  return [
+    ...downBlockTypes.map((name, i) =>
+      shape(i, name.startsWith("CrossAttn") ? i : Math.min(i + 1, deepest)),
+    ),
+    shape(deepest, deepest),
+  ];
 }
 
 /** Shapes of the states of the way down. */
@@ -97,11 +128,8 @@ export function unetNetwork(component: Component, options: UnetOptions): Unet {
   const { pooledWidth = 1280 } = options;
   const timeIds = isSdxl ? timeIdCount(config, pooledWidth) : 0;
   const states = stateShapes(config);
-  const levelShapes = levelSizes(
-    config.blockOutChannels.length,
-    symbol("height"),
-    symbol("width"),
-  ).map((size, i): readonly Dim[] => [symbol("batch"), config.blockOutChannels[i], ...size]);
+  const levelShapes = featureShapes(config);
+  const attentions = crossAttentions(net.parameters);
   const contextWidth =
     config.encoderHidDim ??
     (typeof config.crossAttentionDim === "number"
@@ -110,7 +138,9 @@ export function unetNetwork(component: Component, options: UnetOptions): Unet {
 
   const specs = (
     features: readonly string[],
-  ): Readonly<Record<string, InputSpec | readonly InputSpec[]>> => ({
+  ): Readonly<
+    Record<string, InputSpec | readonly InputSpec[] | readonly ImageTokens<InputSpec>[]>
+  > => ({
     sample: spec("float32", ["batch", config.inChannels, "height", "width"]),
     timestep: spec("float32", ["batch"]),
     context: spec("float32", ["batch", "tokens", contextWidth]),
@@ -132,15 +162,24 @@ export function unetNetwork(component: Component, options: UnetOptions): Unet {
     ...(features.includes(LEVELS) && {
       levels: levelShapes.map((shape) => spec("float32", shape)),
     }),
+    ...(features.includes(FREE_U) && { freeU: spec("float32", [4]) }),
+    imagePrompts: imageAdapters(features).map((i) =>
+      mapValues(attentions, (width) => {
+        const tokens = spec("float32", ["batch", `image_tokens_${i}`, width]);
+        return { keys: tokens, values: tokens };
+      }),
+    ),
   });
   const forward = (inputs: Inputs, scope: Scope): Sym => {
-    const { context, down, mid, levels, ...others } = inputs as {
+    const { context, down, mid, levels, imagePrompts, ...others } = inputs as {
       readonly context: Sym;
+      readonly imagePrompts: readonly ImageTokens<Sym>[];
       readonly down?: readonly Sym[];
       readonly mid?: Sym;
       readonly levels?: readonly Sym[];
     } & Pick<Unet2dConditionInputs, "sample" | "timestep">;
-    return net.apply(hooked(scope, options.hook), "", {
+    const watched = hooked(hooked(scope, options.hook), attendingTo(imagePrompts));
+    return net.apply(watched, "", {
       ...others,
       encoderHiddenStates: context,
       downResiduals: down,
@@ -161,22 +200,73 @@ export function unetNetwork(component: Component, options: UnetOptions): Unet {
     parameters: net.parameters,
     timeIds,
     async run(call, load) {
-      const { control, levels, timestep, ...given } = call;
+      const { control, levels, freeU, imagePrompts = [], timestep, ...given } = call;
       const batch = call.sample.shape[0];
-      const features = [...(control ? [CONTROL] : []), ...(levels ? [LEVELS] : [])];
+      const features = [
+        ...(control ? [CONTROL] : []),
+        ...(levels ? [LEVELS] : []),
+        ...(freeU ? [FREE_U] : []),
+        ...imagePrompts.map((_, i) => imagePrompt(i)),
+      ];
       const inputs = (available: readonly string[]) => ({
         ...given,
         timestep: filled(batch, timestep),
         ...(available.includes(CONTROL) && (control ?? nothing(states, call.sample))),
         ...(available.includes(LEVELS) && {
-          levels: levels ?? levelShapes.map((shape) => zerosFor(shape, call.sample)),
+          levels: levelShapes.map((shape, i) => levels?.[i] ?? zerosFor(shape, call.sample)),
         }),
+        ...(available.includes(FREE_U) && { freeU: freeU ?? ONES }),
+        imagePrompts: imageAdapters(available).map(
+          (i) => imagePrompts[i] ?? mapValues(attentions, (width) => noTokens(batch, width)),
+        ),
       });
       const result = await network.run(features, inputs as never, load);
       return result as unknown as F32;
     },
     release: () => network.release(),
   };
+}
+
+/** FreeU that changes nothing. */
+const ONES: F32 = { dtype: "float32", shape: [4], data: new Float32Array(4).fill(1) };
+
+/** Widths of keys and values of the attentions to the text, by path. */
+export function crossAttentions(parameters: Unet["parameters"]): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    Object.entries(parameters).flatMap(([name, { shape }]) => {
+      const path = /^(.*\.attn2)\.to_k\.weight$/.exec(name)?.[1];
+      return path === undefined ? [] : [[path, shape[0]]];
+    }),
+  );
+}
+
+/** Places of the image adapters among features. */
+function imageAdapters(features: readonly string[]): number[] {
+  return [...features.keys()].filter((i) => features.includes(imagePrompt(i)));
+}
+
+/** Adds what the attentions to the text see of pictures. */
+function attendingTo(imagePrompts: readonly ImageTokens<Sym>[]): ForwardHook | undefined {
+  if (imagePrompts.length === 0) return undefined;
+  return ({ path, layer, args }, proceed) => {
+    if (layer.kind !== "attention" || !Object.hasOwn(imagePrompts[0], path))
+      return proceed(...args);
+    const [x, context] = args;
+    return proceed(x, { ...(context as object), apart: imagePrompts.map((own) => own[path]) });
+  };
+}
+
+/** One token whose value is nothing. */
+function noTokens(batch: number, width: number): { readonly keys: F32; readonly values: F32 } {
+  const tokens = zeros("float32", [batch, 1, width]);
+  return { keys: tokens, values: tokens };
+}
+
+function mapValues<A, B>(
+  record: Readonly<Record<string, A>>,
+  map: (value: A) => B,
+): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value)]));
 }
 
 /** Six sizes; the refiner's five have an aesthetic score in the place of the target size. */

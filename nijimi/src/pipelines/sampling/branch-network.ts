@@ -8,10 +8,11 @@ import type { Network } from "../../diffusion/parameterisations/denoiser.ts";
 import { guessModeScales } from "../../models/controlnet.ts";
 import { concatenate, sliceRows, stack } from "../../tensor/shape.ts";
 import { float32, type Tensor } from "../../tensor/tensor.ts";
-import type { Condition, Conditions } from "../conditioning/conditions.ts";
+import { type Condition, type Conditions, isNegative } from "../conditioning/conditions.ts";
 import type { ControlNetwork, Residuals } from "../networks/control.ts";
+import type { EncodedPictures } from "../networks/image-prompt.ts";
 import type { AdapterLoad } from "../networks/low-rank.ts";
-import type { Unet, UnetCall } from "../networks/unet.ts";
+import type { ImageTokens, Unet, UnetCall } from "../networks/unet.ts";
 
 type F32 = Tensor<"float32">;
 
@@ -28,6 +29,14 @@ export interface ActiveControl {
   readonly guessMode: boolean;
 }
 
+/** A T2I-Adapter in use. */
+export interface ActiveFeatures {
+  /** Per level, [B, C, h, w] or one for all images. */
+  readonly features: readonly F32[];
+  /** Share of the evaluations after which it ends. */
+  readonly end: number;
+}
+
 /** What the network is run with through a whole sampling. */
 export interface NetworkSetup {
   readonly unet: Unet;
@@ -39,8 +48,10 @@ export interface NetworkSetup {
   /** Per image. */
   readonly classLabels?: Tensor;
   readonly timestepCond?: F32;
-  /** Features of T2I-Adapters, per level, [B, C, h, w]. */
-  readonly levels?: readonly F32[];
+  readonly adapters: readonly ActiveFeatures[];
+  /** What IP-Adapters see. */
+  readonly imagePrompts: readonly EncodedPictures[];
+  readonly freeU?: F32;
   /** Evaluations in all, for shares of them. */
   readonly evaluations: number;
   /** Most rows (images × branches) in one run, for small memories. @default all */
@@ -137,7 +148,8 @@ async function runRows(
     }),
   };
   const control = await controlResiduals(setup, call, rows, evaluation);
-  const { extraChannels, classLabels, timestepCond, levels } = setup;
+  const { extraChannels, classLabels, timestepCond, freeU, imagePrompts } = setup;
+  const levels = levelFeatures(setup, evaluation);
   return setup.unet.run(
     {
       ...call,
@@ -148,6 +160,10 @@ async function runRows(
       ...(classLabels && { classLabels: pick(classLabels) }),
       ...(timestepCond && { timestepCond: pick(timestepCond) }),
       ...(levels && { levels: levels.map(pick) }),
+      ...(freeU && { freeU }),
+      ...(imagePrompts.length > 0 && {
+        imagePrompts: imagePrompts.map((own) => tokensOf(own, rows)),
+      }),
     },
     setup.load,
   );
@@ -165,6 +181,32 @@ function extraRows(
 function rowOf<T extends Tensor>(value: T, index: number): T {
   const at = value.shape[0] === 1 ? 0 : index;
   return sliceRows(value, at, at + 1) as T;
+}
+
+/** Sum of the features of all T2I-Adapters that are active now; undefined when none is. */
+function levelFeatures(
+  { adapters, evaluations }: NetworkSetup,
+  evaluation: number,
+): readonly F32[] | undefined {
+  const active = adapters.filter(({ end }) => evaluation < Math.trunc(evaluations * end));
+  if (active.length === 0) return undefined;
+  return active
+    .map(({ features }) => features)
+    .reduce((sum, own) => sum.map((level, i) => plus(level, own[i])));
+}
+
+/** What each row's attentions see of pictures: the negative prompt sees none. */
+function tokensOf({ given, blank }: EncodedPictures, rows: readonly Row[]): ImageTokens {
+  const each = rows.map(({ branch }) => (isNegative(branch) ? blank : given));
+  return Object.fromEntries(
+    Object.keys(given).map((path) => [
+      path,
+      {
+        keys: concatenate(each.map((own) => own[path].keys)),
+        values: concatenate(each.map((own) => own[path].values)),
+      },
+    ]),
+  );
 }
 
 /** Sum of the residuals of all ControlNets that are active now; undefined when none is. */
@@ -226,11 +268,11 @@ function spreadRows(value: F32, places: readonly number[], count: number): F32 {
 }
 
 function added(a: Residuals, b: Residuals): Residuals {
-  const add = (x: F32, y: F32): F32 => ({
-    ...x,
-    data: x.data.map((value, i) => value + y.data[i]),
-  });
-  return { down: a.down.map((state, i) => add(state, b.down[i])), mid: add(a.mid, b.mid) };
+  return { down: a.down.map((state, i) => plus(state, b.down[i])), mid: plus(a.mid, b.mid) };
+}
+
+function plus(x: F32, y: F32): F32 {
+  return { ...x, data: x.data.map((value, i) => value + y.data[i]) };
 }
 
 /** [B, C₁, H, W] and [B, C₂, H, W] → [B, C₁ + C₂, H, W]. */

@@ -11,10 +11,7 @@ import { guidedNetwork, type NetworkSetup } from "./branch-network.ts";
 type F32 = Tensor<"float32">;
 
 /** What a task adds to the loop. */
-export interface DenoiseOptions extends Pick<
-  NetworkSetup,
-  "extraChannels" | "classLabels" | "levels"
-> {
+export interface DenoiseOptions extends Pick<NetworkSetup, "extraChannels" | "classLabels"> {
   /** The state after a step, before the next one: inpainting puts what is known back. May write to `x`. */
   readonly afterStep?: (x: F32, next: number) => void;
 }
@@ -39,6 +36,9 @@ export async function* denoise(
     load: job.load,
     conditions,
     controls: job.controls,
+    adapters: job.adapters,
+    imagePrompts: job.imagePrompts,
+    freeU: job.freeU,
     timestepCond: job.timestepCond,
     evaluations,
     maxRows: request.maxRows,
