@@ -3,7 +3,8 @@
  * schedule of texts over the sampling steps.
  *
  * A bracket that is none of these is text, as are `(…)` and `[…]` of emphasis (see `attention.ts`); a prompt with a
- * `|` outside `[a|b]`, or a backslash at its end, is text throughout. One pass with a stack, no recursion.
+ * `|` outside `[a|b]`, or a backslash at its end, is text throughout. One pass with a stack, no recursion. The web
+ * UI's grammar is ambiguous; its parser takes `[to:when]` and its like for text before two stray brackets or colons.
  */
 import { NijimiError } from "../../errors.ts";
 import { PYTHON_SPACE } from "../python-text.ts";
@@ -137,6 +138,8 @@ const WHEN = new RegExp(
 function parseEdits(prompt: string): ParsedPrompt | undefined {
   const tokens = prompt.match(TOKEN) ?? [];
   const edits = new Map<number, Edit>();
+  /** Brackets, colons and bars that are part of an edit or an emphasis, by the token that opens it. */
+  const owned = new Map<number, readonly number[]>();
   let open: Open[] = [];
   /** Brackets that stay text make everything around them text, which a bar cannot be. */
   const giveUp = (): boolean => {
@@ -160,11 +163,30 @@ function parseEdits(prompt: string): ParsedPrompt | undefined {
         if (!giveUp()) return undefined;
         continue;
       }
-      open.pop();
-      if (edit !== "emphasis") edits.set(innermost!.at, edit);
+      const { at, colons, bars } = open.pop()!;
+      owned.set(at, [at, i, ...colons, ...bars]);
+      if (edit !== "emphasis") edits.set(at, edit);
     }
   }
-  return giveUp() ? { tokens, edits } : undefined;
+  if (!giveUp()) return undefined;
+  dropBeforeStrays(tokens, edits, owned);
+  return { tokens, edits };
+}
+
+/** Edits that switch, when two brackets or colons follow that are part of nothing, are text. */
+function dropBeforeStrays(
+  tokens: readonly string[],
+  edits: Map<number, Edit>,
+  owned: Map<number, readonly number[]>,
+): void {
+  const used = new Set([...owned.values()].flat());
+  const isStray = (i: number): boolean => /^[[\]():]$/.test(tokens[i] ?? "") && !used.has(i);
+  // What becomes text here may be what stands after the edit before: from the last to the first.
+  for (const [at, edit] of [...edits].sort(([a], [b]) => b - a)) {
+    if (edit.kind !== "switch" || !isStray(edit.next) || !isStray(edit.next + 1)) continue;
+    edits.delete(at);
+    for (const token of owned.get(at) ?? []) used.delete(token);
+  }
 }
 
 function closes({ bracket }: Open, token: string): boolean {
