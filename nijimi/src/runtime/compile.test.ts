@@ -124,7 +124,7 @@ describe("compile", () => {
     for (const corrupt of [false, true, false]) {
       if (corrupt)
         for (const name of await readdir(cacheFolder))
-          await writeFile(join(cacheFolder, name), "not a graph");
+          await writeFile(join(cacheFolder, name, "graph.onnx"), "not a graph");
       const run = await build();
       runs.push(values(await run({ x })));
       await run.dispose();

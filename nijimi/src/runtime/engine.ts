@@ -1,14 +1,17 @@
 /** What sessions need from ONNX Runtime, whichever build of it is present. */
 import type * as ort from "onnxruntime-common";
+import type { OnnxModel } from "../onnx/model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Where a graph runs. `wasm` is the portable CPU engine of onnxruntime-web. */
 export const DEVICES = ["cpu", "webgpu", "cuda", "coreml", "dml", "wasm"] as const;
 export type Device = (typeof DEVICES)[number];
 
-/** A model ready for the engine: its protobuf, and the weights in memory that are handed over beside it. */
+/** A model ready for the engine: its protobuf, and the weights beside it, in memory or in files. */
 export interface SerialisedModel {
   readonly bytes: Uint8Array;
+  /** Files below the weights' folder that the model points into. */
+  readonly files: readonly string[];
   readonly weights: readonly { readonly path: string; readonly data: Uint8Array }[];
 }
 
@@ -20,8 +23,8 @@ export interface SessionSettings {
   readonly optimization: "disabled" | "basic" | "extended" | "all";
   readonly frugal: boolean;
   readonly config: Readonly<Record<string, string>>;
-  /** Folder of optimised graphs; none when absent. */
-  readonly cacheFolder?: string;
+  /** Folder of this model's optimised form, to load or to fill; not kept when absent. */
+  readonly cacheEntry?: string;
 }
 
 /** A loaded model. Dispose it to give its memory back. */
@@ -43,6 +46,20 @@ export interface Engine {
   /** Channels in a block of the engine's blocked convolution on the CPU; absent where there is none. */
   readonly blockedChannels?: () => Promise<number | undefined>;
   load(model: SerialisedModel, settings: SessionSettings): Promise<ort.InferenceSession>;
+  /** Where the optimised form of a model is kept, and whether it is there; absent where nothing is kept. */
+  readonly findCached?: (
+    model: SerialisedModel,
+    settings: SessionSettings,
+    cacheFolder: string,
+  ) => Promise<{ readonly folder: string; readonly isThere: boolean }>;
+  /** Half-precision weights in files as float32 ones; absent where loading needs no help. */
+  readonly widenWeights?: (
+    model: OnnxModel,
+    weightsFolder: string,
+  ) => Promise<
+    | { readonly model: OnnxModel; readonly weightsFolder: string; remove(): Promise<void> }
+    | undefined
+  >;
   /** A session in a thread of its own; absent where the platform has none. */
   readonly startWorker?: (model: SerialisedModel, settings: SessionSettings) => Promise<Session>;
 }

@@ -5,7 +5,8 @@
 import { findBlockedChannels } from "./blocked-channels.ts";
 import type { Engine } from "./engine.ts";
 import { engineOptions } from "./engine.ts";
-import { loadThroughCache } from "./node-cache.ts";
+import { findCached, loadThroughCache } from "./node-cache.ts";
+import { widenWeights } from "./node-wide-weights.ts";
 import { startWorkerSession } from "./node-worker-session.ts";
 import { loadWebEngine } from "./web.ts";
 
@@ -44,19 +45,13 @@ async function loadNative(): Promise<Engine> {
           ort.InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 4 }),
         ({ data, shape }) => new ort.Tensor("float32", data as Float32Array, shape),
       )),
-    load(model, settings) {
-      const options = engineOptions(model, settings, settings.device);
-      const { cacheFolder } = settings;
-      if (cacheFolder === undefined) return ort.InferenceSession.create(model.bytes, options);
-      return loadThroughCache(
-        ort.InferenceSession,
-        model,
-        settings,
-        options,
-        cacheFolder,
-        ort.env.versions.node ?? ort.env.versions.common,
-      );
-    },
+    load: (model, settings) =>
+      settings.cacheEntry === undefined
+        ? ort.InferenceSession.create(model.bytes, engineOptions(model, settings, settings.device))
+        : loadThroughCache(ort.InferenceSession, model, settings, settings.cacheEntry),
+    findCached: (model, settings, cacheFolder) =>
+      findCached(model, settings, cacheFolder, ort.env.versions.node ?? ort.env.versions.common),
+    widenWeights,
     startWorker: startWorkerSession,
   };
 }

@@ -73,16 +73,40 @@ export async function createSession(
     optimization: options.optimization ?? "all",
     frugal: options.frugal ?? false,
     config: options.config ?? {},
-    cacheFolder: options.cacheFolder,
   };
-  const serialised = serialise(model);
-  if (options.worker !== true) return guarded(await openSession(engine, serialised, settings));
-  if (engine.startWorker === undefined)
+  const open = options.worker === true ? engine.startWorker : openSession.bind(null, engine);
+  if (open === undefined)
     throw new NijimiError(
       "unsupported",
       "Sessions start no worker of their own in a browser; call compile() inside a worker of the page.",
     );
-  return guarded(await engine.startWorker(serialised, settings));
+  return guarded(await openPrepared(engine, model, settings, options.cacheFolder, open));
+}
+
+/** Opens a session on the model's optimised form where that is kept, else with its weights as they load best. */
+async function openPrepared(
+  engine: Engine,
+  model: OnnxModel,
+  settings: SessionSettings,
+  cacheFolder: string | undefined,
+  open: (model: SerialisedModel, settings: SessionSettings) => Promise<Session>,
+): Promise<Session> {
+  const serialised = serialise(model);
+  const cached =
+    cacheFolder === undefined
+      ? undefined
+      : await engine.findCached?.(serialised, settings, cacheFolder);
+  const inUse = { ...settings, cacheEntry: cached?.folder };
+  const { device, weightsFolder } = settings;
+  if (cached?.isThere || device !== "cpu" || weightsFolder === undefined)
+    return open(serialised, inUse);
+  const wide = await engine.widenWeights?.(model, weightsFolder);
+  if (wide === undefined) return open(serialised, inUse);
+  try {
+    return await open(serialise(wide.model), { ...inUse, weightsFolder: wide.weightsFolder });
+  } finally {
+    await wide.remove();
+  }
 }
 
 /** A session in this thread. */
@@ -145,8 +169,10 @@ function chooseDevice(engine: Engine, wanted: Device | undefined): Device {
  * where others stay in files: the runtime reads weights from files or from memory, never from both.
  */
 function serialise(model: OnnxModel): SerialisedModel {
-  if (model.graph.initializers.some(({ value }) => isExternal(value)))
-    return { bytes: encodeModel(model), weights: [] };
+  const files = new Set(
+    model.graph.initializers.flatMap(({ value }) => (isExternal(value) ? [value.location] : [])),
+  );
+  if (files.size > 0) return { bytes: encodeModel(model), weights: [], files: [...files] };
   const weights: { path: string; data: Uint8Array }[] = [];
   const initializers = model.graph.initializers.map((initializer) => {
     const { name, value } = initializer;
@@ -165,7 +191,11 @@ function serialise(model: OnnxModel): SerialisedModel {
       },
     };
   });
-  return { bytes: encodeModel({ ...model, graph: { ...model.graph, initializers } }), weights };
+  return {
+    bytes: encodeModel({ ...model, graph: { ...model.graph, initializers } }),
+    weights,
+    files: [],
+  };
 }
 
 async function runSession(
