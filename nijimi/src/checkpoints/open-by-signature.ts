@@ -7,7 +7,7 @@ import { openNpy } from "./numpy/npy.ts";
 import { isNpz, openNpz } from "./numpy/npz.ts";
 import { openSafetensors } from "./safetensors-file.ts";
 import { openBarePickle } from "./torch/bare-pickle.ts";
-import { LEGACY_START, openTorchLegacy } from "./torch/torch-legacy.ts";
+import { isTorchLegacy, openTorchLegacy } from "./torch/torch-legacy.ts";
 import { isTorchZip, openTorchZip } from "./torch/torch-zip.ts";
 import { openZip } from "./zip/archive.ts";
 
@@ -46,7 +46,7 @@ async function openKnown(source: ByteSource, { checksums }: ReadOptions): Promis
     return openZipped(source, checksums);
   if (startsWith(start, "\x93NUMPY")) return openNpy(source);
   if (startsWith(start, "GGUF")) return openGguf(source);
-  if (LEGACY_START.every((byte, i) => start[i] === byte)) return openTorchLegacy(source);
+  if (isTorchLegacy(start)) return openTorchLegacy(source);
   // PROTO, with which protocols 2 to 5 begin; 0 and 1 have no mark, there only the name can tell.
   if (start[0] === 0x80 && start[1] >= 2 && start[1] <= 5) return openBarePickle(source);
   const other = nameForeign(start);

@@ -61,6 +61,8 @@ export const PLAIN_NAMES: ReadonlySet<string> = new Set([
   "builtins.bool",
   "builtins.str",
   "builtins.tuple",
+  "builtins.list",
+  "builtins.dict",
   "typing.Any",
 ]);
 

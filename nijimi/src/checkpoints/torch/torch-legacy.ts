@@ -17,23 +17,17 @@ const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;
 const COUNT_BYTES = 8;
 
-/** The first bytes of such a file: protocol 2, and the magic number as a LONG1. */
-export const LEGACY_START = Uint8Array.of(
-  0x80,
-  0x02,
-  0x8a,
-  0x0a,
-  0x6c,
-  0xfc,
-  0x9c,
-  0x46,
-  0xf9,
-  0x20,
-  0x6a,
-  0xa8,
-  0x50,
-  0x19,
-);
+/** LONG1 of ten bytes: the magic number. */
+const MAGIC_OPCODE = [0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+const FRAME = 0x95;
+const FRAME_BYTES = 9;
+
+/** True for the first bytes of such a file: PROTO, from protocol 4 on a frame, and the magic number. */
+export function isTorchLegacy(start: Uint8Array): boolean {
+  if (start[0] !== 0x80 || start[1] < 2 || start[1] > 5) return false;
+  const at = start[2] === FRAME ? 2 + FRAME_BYTES : 2;
+  return MAGIC_OPCODE.every((byte, i) => start[at + i] === byte);
+}
 
 /** Opens a checkpoint in torch's legacy format. */
 export async function openTorchLegacy(source: ByteSource): Promise<Checkpoint> {
