@@ -36,18 +36,8 @@ export async function randomStableDiffusion(folder: string): Promise<string> {
     vae: ["AutoencoderKL", whole.parameters, vae],
     text_encoder: ["CLIPTextModel", clipText(text).parameters, text],
   } as const;
-  for (const [name, [className, parameters, config]] of Object.entries(parts)) {
-    mkdirSync(join(folder, name), { recursive: true });
-    const json = Object.entries({ ...config }).map(([key, value]) => [snakeCase(key), value]);
-    const head =
-      name === "text_encoder" ? { architectures: [className] } : { _class_name: className };
-    writeFileSync(
-      join(folder, name, "config.json"),
-      JSON.stringify({ ...head, ...Object.fromEntries(json) }),
-    );
-    const file = name === "text_encoder" ? "model" : "diffusion_pytorch_model";
-    await saveSafetensors(join(folder, name, `${file}.safetensors`), randomEntries(parameters));
-  }
+  for (const [name, [className, parameters, config]] of Object.entries(parts))
+    await writeNetwork(join(folder, name), className, parameters, config);
   mkdirSync(join(folder, "scheduler"), { recursive: true });
   writeFileSync(join(folder, "scheduler", "scheduler_config.json"), JSON.stringify(SCHEDULER));
   writeFileSync(
@@ -64,6 +54,33 @@ export async function randomStableDiffusion(folder: string): Promise<string> {
     }),
   );
   return folder;
+}
+
+/** Writes Stable Diffusion's autoencoder once and returns its folder. 335 MB. */
+export async function randomAutoencoder(folder: string): Promise<string> {
+  if (existsSync(join(folder, "diffusion_pytorch_model.safetensors"))) return folder;
+  const { sd: vae } = AUTOENCODER_KL_VARIANTS;
+  await writeNetwork(folder, "AutoencoderKL", autoencoderKl(vae).whole.parameters, vae);
+  return folder;
+}
+
+/** Config and weights of one network, as diffusers or transformers name them. */
+async function writeNetwork(
+  folder: string,
+  className: string,
+  parameters: Readonly<Record<string, ParameterSpec>>,
+  config: object,
+): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  const isText = className.startsWith("CLIPText");
+  const json = Object.entries({ ...config }).map(([key, value]) => [snakeCase(key), value]);
+  const head = isText ? { architectures: [className] } : { _class_name: className };
+  writeFileSync(
+    join(folder, "config.json"),
+    JSON.stringify({ ...head, ...Object.fromEntries(json) }),
+  );
+  const file = isText ? "model" : "diffusion_pytorch_model";
+  await saveSafetensors(join(folder, `${file}.safetensors`), randomEntries(parameters));
 }
 
 /** One block of numbers, used again and again, scaled so that activations keep their size. */

@@ -46,7 +46,7 @@ export async function* editImage(
     { ...sizeOfPicture(image), task: "edit", recipe: { extra: { imageGuidanceScale } } },
     options,
   );
-  const moments = await autoencoder.encode(toSigned(unitTensor(image, 3)));
+  const moments = await autoencoder.encode(toSigned(unitTensor(image, 3)), request.tiles);
   // As published: the posterior's mean, not multiplied by the latents' scale.
   const known = sampleLatents(moments, { ...autoencoder.config, scalingFactor: 1 });
   const nothing = zeros("float32", known.shape);

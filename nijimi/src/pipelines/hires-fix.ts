@@ -83,7 +83,7 @@ async function enlarge(job: Job, latents: F32, upscaler: HiresUpscaler): Promise
   const [, , height, width] = job.latentShape;
   if (upscaler === "latent") return resizeTensor(latents, height, width, bilinear);
   if (upscaler === "latent-nearest") return resizeTensor(latents, height, width, nearest);
-  const pixels = await job.pipeline.autoencoder.decode(latents);
+  const pixels = await job.pipeline.autoencoder.decode(latents, job.request.tiles);
   const size = { width: job.width, height: job.height, filter: upscaler };
   const pictures = tensorToImages(pixels).map((image) => resizeImage(image, size));
   return encodePicture(job, imagesToTensor(pictures));

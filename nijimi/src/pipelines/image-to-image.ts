@@ -111,9 +111,12 @@ function sizeOfStart(pipeline: Pipeline, image: Picture): ReturnType<typeof size
  * With a generator for the whole batch a single picture is drawn once and repeated, as in diffusers; with one per
  * image each draws its own.
  */
-export async function encodePicture({ pipeline, noise, batch }: Job, picture: F32): Promise<F32> {
+export async function encodePicture(
+  { pipeline, noise, batch, request }: Job,
+  picture: F32,
+): Promise<F32> {
   const { autoencoder } = pipeline;
-  const moments = await autoencoder.encode(picture);
+  const moments = await autoencoder.encode(picture, request.tiles);
   const [given] = moments.shape;
   const rows = noise.isShared ? moments : spread(moments, batch);
   const latents = sampleLatents(rows, autoencoder.config, noise.draws);

@@ -26,3 +26,14 @@ export { baseAndRefiner, type RefineRequest } from "./refine.ts";
 export * from "./request.ts";
 export { textToImage } from "./text-to-image.ts";
 export { upscale } from "./upscale.ts";
+export * from "./worker/connect.ts";
+export type {
+  ModelInfo,
+  ModelInput,
+  PickedFolder,
+  Port,
+  WorkerDevices,
+  WorkerPipelineOptions,
+} from "./worker/protocol.ts";
+export { servePipelines } from "./worker/serve.ts";
+export type { TaskName, Tasks } from "./worker/tasks.ts";

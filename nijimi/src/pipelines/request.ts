@@ -148,7 +148,7 @@ export interface GenerationRequest {
   readonly imagePrompts?: readonly ImagePromptUse[];
   readonly freeU?: FreeUOptions;
   readonly microConditioning?: MicroConditioning;
-  /** Decode in tiles of latents, for large pictures. @default from 128 × 128 latents on */
+  /** Encode and decode in tiles of latents, for large pictures. @default from 128 × 128 latents on */
   readonly tiles?: TileOptions | false;
   readonly preview?: PreviewOptions;
   /** Most rows (images × branches) in one run of the network. @default all */

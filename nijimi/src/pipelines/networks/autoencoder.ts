@@ -17,7 +17,7 @@ import { concatenate, sliceRows } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { NormalStream } from "../../tensor/random/streams.ts";
 import { renewable, type Disposable } from "./renewable.ts";
-import { type TileOptions, tiled } from "./tiles.ts";
+import { tiled, tilesFor, type TileOptions, type TileScales } from "./tiles.ts";
 import { bindWeights, type RuntimeOptions, sessionOptions } from "./weights.ts";
 
 type F32 = Tensor<"float32">;
@@ -27,10 +27,14 @@ export interface Autoencoder {
   readonly config: AutoencoderKlConfig;
   /** Pixels per latent, each way. */
   readonly factor: number;
-  /** Pictures [B, 3, H, W] in [−1, 1] → moments [B, 2·C, h, w]. */
-  encode(pictures: F32): Promise<F32>;
-  /** Latents of the U-Net's scale [B, C, h, w] → pictures in about [−1, 1], image by image. */
-  decode(latents: F32, tiles?: TileOptions): Promise<F32>;
+  /**
+   * Pictures [B, 3, H, W] in [−1, 1] → moments [B, 2·C, h, w], picture by picture.
+   *
+   * @param tiles how to cut large pictures, or not at all @default from 128 × 128 latents on
+   */
+  encode(pictures: F32, tiles?: TileOptions | false): Promise<F32>;
+  /** Latents of the U-Net's scale [B, C, h, w] → pictures in about [−1, 1], picture by picture; tiles as for `encode`. */
+  decode(latents: F32, tiles?: TileOptions | false): Promise<F32>;
   release(): Promise<void>;
 }
 
@@ -64,20 +68,32 @@ export function autoencoder(
   return {
     config,
     factor,
-    encode: async (pictures) => (await encoder.get(null)).run(pictures),
-    async decode(latents, tiles) {
-      const session = await decoder.get(null);
-      const x = toDecoder(latents, config);
-      // One picture at a time: the decoder's memory is that of one picture.
-      const pictures: F32[] = [];
-      for (let b = 0; b < x.shape[0]; b++)
-        pictures.push(
-          await tiled((part) => session.run(part), sliceRows(x, b, b + 1), factor, tiles),
-        );
-      return concatenate(pictures);
-    },
+    encode: async (pictures, tiles) =>
+      eachTiled(await encoder.get(null), pictures, { input: factor, output: 1 }, tiles),
+    decode: async (latents, tiles) =>
+      eachTiled(
+        await decoder.get(null),
+        toDecoder(latents, config),
+        { input: 1, output: factor },
+        tiles,
+      ),
     release: async () => void (await Promise.all([encoder.release(), decoder.release()])),
   };
+}
+
+/** One picture at a time: the memory needed is that of one picture, or of a tile of it. */
+async function eachTiled(
+  half: Half,
+  x: F32,
+  scales: TileScales,
+  asked: TileOptions | false | undefined,
+): Promise<F32> {
+  const [batch, , height, width] = x.shape;
+  const tiles = tilesFor([height / scales.input, width / scales.input], asked);
+  const parts: F32[] = [];
+  for (let b = 0; b < batch; b++)
+    parts.push(await tiled((part) => half.run(part), sliceRows(x, b, b + 1), scales, tiles));
+  return parts.length === 1 ? parts[0] : concatenate(parts);
 }
 
 /** Latents as the decoder takes them: divided by the scale, moved by the shift, or by channel. */

@@ -9,40 +9,59 @@ type F32 = Tensor<"float32">;
 
 /** How a large input is cut. */
 export interface TileOptions {
-  /** Height and width of a tile. Smaller inputs are not cut. @default 64 */
+  /** Height and width of a tile, in latents. Smaller inputs are not cut. @default 64 */
   readonly size?: number;
   /** What neighbours share. @default 16 */
   readonly overlap?: number;
 }
 
+/** Pixels or latents per cell, each way. A decoder's input has 1, its output 8; an encoder's the other way round. */
+export interface TileScales {
+  readonly input: number;
+  readonly output: number;
+}
+
+/** What is above this size, in cells each way, is cut unless the caller says otherwise: a decoder's memory grows with it. */
+const UNCUT = 128;
+
+/** The tiles for an input of so many cells: those asked for, or by its size. */
+export function tilesFor(
+  [height, width]: readonly [height: number, width: number],
+  asked: TileOptions | false | undefined,
+): TileOptions | undefined {
+  if (asked === false) return undefined;
+  return asked ?? (Math.max(height, width) > UNCUT ? {} : undefined);
+}
+
 /**
- * @param run network that enlarges [1, C, h, w] by `factor` each way
+ * @param run network from [1, C, h·input, w·input] to [1, D, h·output, w·output]
  * @param options without them the input is not cut
  * @throws NijimiError `option` for an overlap that does not leave half of a tile
  */
 export async function tiled(
   run: (x: F32) => Promise<F32>,
   x: F32,
-  factor: number,
+  { input, output }: TileScales,
   options?: TileOptions,
 ): Promise<F32> {
   const { size = 64, overlap = 16 } = options ?? {};
-  const [, , height, width] = x.shape;
+  const [height, width] = [x.shape[2] / input, x.shape[3] / input];
   if (options === undefined || (height <= size && width <= size)) return run(x);
   if (!(Number.isInteger(size) && Number.isInteger(overlap) && overlap >= 0 && 2 * overlap <= size))
     throw new NijimiError(
       "option",
       `tiles: overlap must be a whole number from 0 to half the tile's size; got ${overlap} of ${size}.`,
     );
+  const [rows, columns] = [Math.min(size, height) * input, Math.min(size, width) * input];
   let sum: F32 | undefined;
-  const weights = new Float32Array(height * factor * width * factor);
+  const weights = new Float32Array(height * output * width * output);
   for (const top of origins(height, size, overlap))
     for (const left of origins(width, size, overlap)) {
-      const tile = await run(cut(x, top, left, Math.min(size, height), Math.min(size, width)));
-      sum ??= empty([1, tile.shape[1], height * factor, width * factor]);
-      paste(sum, weights, tile, top * factor, left * factor, overlap * factor);
+      const tile = await run(cut(x, top * input, left * input, rows, columns));
+      sum ??= empty([1, tile.shape[1], height * output, width * output]);
+      paste(sum, weights, tile, top * output, left * output, overlap * output);
     }
-  return divided(sum as F32, weights);
+  return divide(sum as F32, weights);
 }
 
 /** Where tiles begin: evenly spread, so that the last one ends with the input. */
@@ -100,6 +119,9 @@ function paste(
     }
 }
 
-function divided(sum: F32, weights: Float32Array): F32 {
-  return { ...sum, data: sum.data.map((value, i) => value / weights[i % weights.length]) };
+/** In place: the picture is large. */
+function divide(sum: F32, weights: Float32Array): F32 {
+  const { data } = sum;
+  for (let i = 0; i < data.length; i++) data[i] /= weights[i % weights.length];
+  return sum;
 }

@@ -5,7 +5,6 @@ import { sliceRows } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { Generation, GenerationEvent, ImageReady } from "../events.ts";
 import type { Job } from "../job.ts";
-import type { TileOptions } from "../networks/tiles.ts";
 import { guidedNetwork, type NetworkSetup } from "./branch-network.ts";
 
 type F32 = Tensor<"float32">;
@@ -85,9 +84,6 @@ function requireNumbers({ data }: F32, step: number, steps: number): void {
   );
 }
 
-/** From this side on, latents are decoded in tiles. */
-const TILED_FROM = 128;
-
 /** Decodes image by image. */
 export async function* decode(job: Job, latents: F32): Generation {
   const { pipeline, batch, noise, notes, request, signal } = job;
@@ -97,7 +93,7 @@ export async function* decode(job: Job, latents: F32): Generation {
         cause: signal.reason,
       });
     const own = sliceRows(latents, index, index + 1);
-    const pixels = await pipeline.autoencoder.decode(own, tilesFor(own, request.tiles));
+    const pixels = await pipeline.autoencoder.decode(own, request.tiles);
     if (!pixels.data.every(Number.isFinite))
       throw new NijimiError(
         "numeric",
@@ -117,12 +113,4 @@ export async function* decode(job: Job, latents: F32): Generation {
     };
     yield ready;
   }
-}
-
-function tilesFor(
-  { shape: [, , height, width] }: F32,
-  asked: TileOptions | false | undefined,
-): TileOptions | undefined {
-  if (asked === false) return undefined;
-  return asked ?? (Math.max(height, width) > TILED_FROM ? {} : undefined);
 }
