@@ -35,3 +35,5 @@ export * from "./safetensors.ts";
 export * from "./save-folder.ts";
 export * from "./save-safetensors.ts";
 export { openSharded } from "./sharded.ts";
+export * from "./storage/model-store.ts";
+export { keepStorage, showBytes, storageRoom, type StorageRoom } from "./storage/room.ts";
