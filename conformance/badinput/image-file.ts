@@ -34,7 +34,9 @@ async function difference(
   const [height, width, channels] = pixels.shape;
   if (image.width !== width || image.height !== height)
     return `is ${image.width}×${image.height}; expected ${width}×${height}`;
-  const got = toChannels(image, channels as Channels).data;
+  // Recorded pixels have 8 bits: the upper half of 16.
+  const { data } = toChannels(image, channels as Channels);
+  const got = data instanceof Uint16Array ? data.map((sample) => sample >> 8) : data;
   const errors = Array.from(got, (sample, i) => Math.abs(sample - Number(pixels.data[i])));
   const [largest, mean] = [
     Math.max(...errors),

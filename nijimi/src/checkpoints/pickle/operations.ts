@@ -194,7 +194,11 @@ function setItems(machine: Machine, items: readonly PickleValue[]): void {
     target instanceof Map ? target : isKind(target, "object") ? target.entries : undefined;
   if (!entries) throw machine.damaged("something is set by key in what is not a dict");
   if (items.length % 2 !== 0) throw machine.damaged("a key has no value");
-  for (let i = 0; i < items.length; i += 2) entries.set(items[i], items[i + 1]);
+  for (let i = 0; i < items.length; i += 2) {
+    if (Array.isArray(items[i]) || items[i] instanceof Map)
+      throw machine.damaged("a list or dict is the key of a dict");
+    entries.set(items[i], items[i + 1]);
+  }
 }
 
 function call({ policy, damaged }: Machine, callee: PickleValue, args: PickleValue): PickleValue {
