@@ -12,7 +12,7 @@ export function loadEngine(): Promise<Engine> {
 
 /** onnxruntime-web: WASM everywhere, WebGPU where the platform has it. */
 export async function loadWebEngine(): Promise<Engine> {
-  const gpu = typeof navigator !== "undefined" && "gpu" in navigator;
+  const gpu = await hasGpu();
   // The default build's older WebGPU kernels compute some convolutions and poolings wrongly.
   const ort = await (gpu ? import("onnxruntime-web/webgpu") : import("onnxruntime-web"));
   return {
@@ -25,4 +25,10 @@ export async function loadWebEngine(): Promise<Engine> {
         engineOptions(model, settings, settings.device === "cpu" ? "wasm" : settings.device),
       ),
   };
+}
+
+/** A browser may know WebGPU and still have no GPU for it. */
+async function hasGpu(): Promise<boolean> {
+  if (typeof navigator === "undefined" || !("gpu" in navigator)) return false;
+  return (await navigator.gpu.requestAdapter().catch(() => null)) !== null;
 }

@@ -269,14 +269,14 @@ function writeManifest(
   return writeText(model, MANIFEST, JSON.stringify(manifest));
 }
 
-/** Opens weights, which compares their header with their length; what does not open is removed. */
+/** Opens weights, which compares their header with their length; what no checkpoint is, is removed. */
 async function requireReadable(model: FileSystemDirectoryHandle, path: string): Promise<void> {
   const file = await readStored(model, fileName(path));
   if (!WEIGHTS.test(path) || file === undefined) return;
   try {
     await (await openCheckpoint(blobSource(file, path))).close();
   } catch (error) {
-    if (isNijimiError(error) && error.code === "format") await model.removeEntry(fileName(path));
+    if (isNijimiError(error)) await model.removeEntry(fileName(path));
     throw error;
   }
 }
