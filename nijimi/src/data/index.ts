@@ -1,4 +1,5 @@
 export * from "./batches.ts";
+export * from "./dataset-at.ts";
 export * from "./decode.ts";
 export * from "./loader.ts";
 export * from "./open-dataset.ts";

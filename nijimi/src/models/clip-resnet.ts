@@ -16,7 +16,7 @@ import {
   swapAxes,
 } from "../graph/ops.ts";
 import type { Sym } from "../graph/primitives.ts";
-import { batchNorm, conv2d, linear } from "../nn/basic.ts";
+import { batchNorm, conv2d, groupNorm, linear } from "../nn/basic.ts";
 import { normalInit } from "../nn/initializers.ts";
 import { type Layer, module } from "../nn/layer.ts";
 import { joinHeads, splitHeads } from "./blocks/attention.ts";
@@ -31,7 +31,12 @@ export interface ClipResnetConfig {
   /** Width of the embedding shared with the text. */
   readonly projectionDim: number;
   readonly imageSize: number;
+  /** Groups of channels in the place of the batch, whose running statistics training does not keep. @default "batch" */
+  readonly norm?: ResnetNorm;
 }
+
+/** Norms of a ResNet tower. */
+export type ResnetNorm = "batch" | "group";
 
 /** Published towers. */
 export const CLIP_RESNET_VARIANTS = {
@@ -57,14 +62,14 @@ const REDUCTION = 32;
  */
 export function clipResnet(config: ClipResnetConfig): Unary {
   const { layers, width, heads, projectionDim, imageSize } = config;
+  const norm = (channels: number) => normOf(config.norm ?? "batch", channels);
   const half = width / 2;
   const features = width * REDUCTION;
-  const norm = (channels: number) => batchNorm(channels);
   const stages = layers.map((count, stage) => {
     const planes = width * 2 ** stage;
     const before = stage === 0 ? width : planes * (EXPANSION / 2);
     return Array.from({ length: count }, (_, i) =>
-      bottleneck(i === 0 ? before : planes * EXPANSION, planes, i === 0 && stage > 0 ? 2 : 1),
+      bottleneck(i === 0 ? before : planes * EXPANSION, planes, i === 0 && stage > 0 ? 2 : 1, norm),
     );
   });
   return module(
@@ -90,22 +95,36 @@ export function clipResnet(config: ClipResnetConfig): Unary {
   );
 }
 
+/** Channels of a group. */
+const GROUP = 16;
+
+function normOf(norm: ResnetNorm, channels: number): Unary {
+  return norm === "batch"
+    ? batchNorm(channels)
+    : groupNorm(Math.max(1, Math.floor(channels / GROUP)), channels);
+}
+
 /** A residual block; the stride is an average pool. */
-function bottleneck(inputs: number, planes: number, stride: 1 | 2): Unary {
+function bottleneck(
+  inputs: number,
+  planes: number,
+  stride: 1 | 2,
+  norm: (channels: number) => Unary,
+): Unary {
   const outputs = planes * EXPANSION;
   const pool = (x: Sym): Sym => (stride === 1 ? x : averagePool2d(x, stride));
   return module(
     {
       conv1: conv2d(inputs, planes, 1, { bias: false }),
-      bn1: batchNorm(planes),
+      bn1: norm(planes),
       conv2: conv2d(planes, planes, 3, { padding: 1, bias: false }),
-      bn2: batchNorm(planes),
+      bn2: norm(planes),
       conv3: conv2d(planes, outputs, 1, { bias: false }),
-      bn3: batchNorm(outputs),
+      bn3: norm(outputs),
       downsample:
         stride === 1 && inputs === outputs
           ? undefined
-          : { 0: conv2d(inputs, outputs, 1, { bias: false }), 1: batchNorm(outputs) },
+          : { 0: conv2d(inputs, outputs, 1, { bias: false }), 1: norm(outputs) },
     },
     (m, x: Sym) => {
       const h = pool(relu(m.bn2(m.conv2(relu(m.bn1(m.conv1(x)))))));

@@ -8,6 +8,7 @@ import type { Batch, DataPosition } from "../../data/batches.ts";
 import { loadBatches } from "../../data/loader.ts";
 import type { DatasetSpec } from "../../data/open-dataset.ts";
 import type { ImageOptions } from "../../data/transform/options.ts";
+import { unknownName } from "../../errors.ts";
 import { minimum } from "../../graph/ops.ts";
 import type { Sym } from "../../graph/primitives.ts";
 import { spec } from "../../graph/trace.ts";
@@ -22,6 +23,7 @@ import {
   contrastiveLoss,
   LOGIT_SCALE,
 } from "../../models/clip.ts";
+import { clipResnet } from "../../models/clip-resnet.ts";
 import type { Scope } from "../../nn/layer.ts";
 import { recordScope, unflatten } from "../../nn/scopes.ts";
 import { compile } from "../../runtime/compile.ts";
@@ -39,6 +41,8 @@ import { modelVector } from "./averaged.ts";
 import { configJson } from "./config-json.ts";
 import { recallAt } from "./recall.ts";
 
+export const IMAGE_TOWERS = ["vit", "resnet"] as const;
+
 /** Settings of a CLIP. */
 export interface ClipSettings extends CommonSettings {
   /** Side of the pictures. */
@@ -48,9 +52,15 @@ export interface ClipSettings extends CommonSettings {
   readonly textLength: number;
   readonly textWidth: number;
   readonly textLayers: number;
+  /** "vit", or the paper's ResNet with norms of groups of channels. */
+  readonly imageTower: (typeof IMAGE_TOWERS)[number];
+  /** Of a ViT. */
   readonly imageWidth: number;
   readonly imageLayers: number;
   readonly patchSize: number;
+  /** Blocks of a ResNet's four stages, and channels after its stem. */
+  readonly resnetLayers: readonly number[];
+  readonly resnetWidth: number;
   readonly headWidth: number;
   readonly embedding: number;
   readonly learningRate: number;
@@ -91,8 +101,7 @@ export async function buildClip(
   const { batchSize, seed, textLength } = settings;
   const files = tokenizerFiles(trainBpe(data.texts, settings.vocabularySize), textLength);
   const tokenizer = tokenizerOf(files);
-  const configs = clipConfigs(settings, tokenizer);
-  const towers = clipTowers(configs);
+  const towers = clipTowers(settings, tokenizer);
   const player = clipPlayer(settings, towers.parameters);
   const program: Program = {
     players: { model: player },
@@ -133,8 +142,7 @@ export async function buildClip(
         config: {
           model_type: "clip",
           projection_dim: settings.embedding,
-          text_config: configJson(configs.text),
-          vision_config: configJson(configs.vision),
+          ...towers.configs,
         },
         tensors: unflattenTensor(layoutOf(player), modelVector(vectors, "model")),
         files: { ...files, "preprocessor_config.json": preprocessorConfig(settings.size) },
@@ -157,47 +165,94 @@ export function tokenIds(tokenizer: Tokenizer, texts: readonly string[]): Tensor
   return int64([texts.length, tokenizer.maxLength], ids);
 }
 
-/** The towers' configs, as transformers' CLIPModel has them. */
-function clipConfigs(
-  settings: ClipSettings,
-  tokenizer: Tokenizer,
-): { readonly text: ClipTextConfig; readonly vision: ClipVisionConfig } {
+/** The text tower's config. */
+function textConfig(settings: ClipSettings, tokenizer: Tokenizer): ClipTextConfig {
   const end = tokenizer.idOf(END_TOKEN)!;
   return {
-    text: {
-      ...CLIP_TEXT_DEFAULTS,
-      vocabSize: tokenizer.vocabularySize,
-      hiddenSize: settings.textWidth,
-      intermediateSize: 4 * settings.textWidth,
-      projectionDim: settings.embedding,
-      numHiddenLayers: settings.textLayers,
-      numAttentionHeads: settings.textWidth / settings.headWidth,
-      maxPositionEmbeddings: settings.textLength,
-      bosTokenId: tokenizer.idOf(START_TOKEN)!,
-      eosTokenId: end,
-      padTokenId: end,
-    },
-    vision: {
-      ...CLIP_VISION_DEFAULTS,
-      hiddenSize: settings.imageWidth,
-      intermediateSize: 4 * settings.imageWidth,
-      projectionDim: settings.embedding,
-      numHiddenLayers: settings.imageLayers,
-      numAttentionHeads: settings.imageWidth / settings.headWidth,
-      imageSize: settings.size,
-      patchSize: settings.patchSize,
-    },
+    ...CLIP_TEXT_DEFAULTS,
+    vocabSize: tokenizer.vocabularySize,
+    hiddenSize: settings.textWidth,
+    intermediateSize: 4 * settings.textWidth,
+    projectionDim: settings.embedding,
+    numHiddenLayers: settings.textLayers,
+    numAttentionHeads: settings.textWidth / settings.headWidth,
+    maxPositionEmbeddings: settings.textLength,
+    bosTokenId: tokenizer.idOf(START_TOKEN)!,
+    eosTokenId: end,
+    padTokenId: end,
+  };
+}
+
+/** An image tower: pictures → embeddings. */
+interface ImageTower {
+  readonly parameters: Player["parameters"];
+  readonly config: JsonObject;
+  embed(scope: Scope, images: Sym): Sym;
+}
+
+function imageTower(settings: ClipSettings): ImageTower {
+  switch (settings.imageTower) {
+    case "vit":
+      return vitTower(settings);
+    case "resnet":
+      return resnetTower(settings);
+    default:
+      throw unknownName("image tower", String(settings.imageTower), IMAGE_TOWERS);
+  }
+}
+
+function vitTower(settings: ClipSettings): ImageTower {
+  const config: ClipVisionConfig = {
+    ...CLIP_VISION_DEFAULTS,
+    hiddenSize: settings.imageWidth,
+    intermediateSize: 4 * settings.imageWidth,
+    projectionDim: settings.embedding,
+    numHiddenLayers: settings.imageLayers,
+    numAttentionHeads: settings.imageWidth / settings.headWidth,
+    imageSize: settings.size,
+    patchSize: settings.patchSize,
+  };
+  const tower = clipVisionWithProjection(config);
+  return {
+    parameters: tower.parameters,
+    config: configJson(config),
+    embed: (scope, images) => tower.apply(scope, "", images).embeds,
+  };
+}
+
+/** Where checkpoints have a ResNet's tensors; transformers knows no such tower. */
+const RESNET = "visual";
+
+function resnetTower(settings: ClipSettings): ImageTower {
+  const [a, b, c, d] = settings.resnetLayers;
+  const config = {
+    layers: [a, b, c, d],
+    width: settings.resnetWidth,
+    heads: Math.max(1, (settings.resnetWidth * 32) / 64),
+    projectionDim: settings.embedding,
+    imageSize: settings.size,
+    norm: "group",
+  } as const;
+  const tower = clipResnet(config);
+  return {
+    parameters: Object.fromEntries(
+      Object.entries(tower.parameters).map(([name, own]) => [`${RESNET}.${name}`, own]),
+    ),
+    config: { model_type: "clip_resnet", ...configJson(config) },
+    embed: (scope, images) => tower.apply(scope, RESNET, images),
   };
 }
 
 /** Both towers and the scale, under CLIPModel's names. */
-function clipTowers(configs: ReturnType<typeof clipConfigs>) {
-  const text = clipTextWithProjection(configs.text);
-  const vision = clipVisionWithProjection(configs.vision);
+function clipTowers(settings: ClipSettings, tokenizer: Tokenizer) {
+  const config = textConfig(settings, tokenizer);
+  const text = clipTextWithProjection(config);
+  const vision = imageTower(settings);
   return {
+    configs: { text_config: configJson(config), vision_config: vision.config },
     parameters: { ...text.parameters, ...vision.parameters, logit_scale: LOGIT_SCALE },
     embed: (scope: Scope, images: Sym, ids: Sym) => ({
-      images: vision.apply(scope, "", images).embeds,
+      images: vision.embed(scope, images),
       texts: text.apply(scope, "", { ids }).embeds,
     }),
   };
@@ -236,7 +291,7 @@ async function heldOutRetrieval(
       ids: spec("int64", ["n", textLength]),
     },
   );
-  const options = { batchSize: 20, image, seed: 0, workers: 0, epochs: 1 };
+  const options = { batchSize: 20, image, seed: 0, workers: 0, epochs: 1, dropLast: false };
   const pairs: { images: Tensor; ids: Tensor }[] = [];
   for await (const { images, captions = [] } of loadBatches(heldOut, options)) {
     pairs.push({ images, ids: tokenIds(tokenizer, captions) });

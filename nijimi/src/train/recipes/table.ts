@@ -3,6 +3,11 @@ import type { CommonSettings, Recipe } from "../recipe.ts";
 import { unknownName } from "../../errors.ts";
 
 const RECIPES: Readonly<Record<string, () => Promise<Recipe<never>>>> = {
+  autoencoder: async () => erase((await import("./user/autoencoder.ts")).autoencoder),
+  "vq-autoencoder": async () => erase((await import("./user/autoencoder.ts")).vqAutoencoder),
+  clip: async () => erase((await import("./user/clip.ts")).clip),
+  diffusion: async () => erase((await import("./user/diffusion.ts")).diffusion),
+  "latent-diffusion": async () => erase((await import("./user/diffusion.ts")).latentDiffusion),
   "emoji-autoencoder": async () => erase((await import("./emoji/autoencoder.ts")).emojiAutoencoder),
   "emoji-clip": async () => erase((await import("./emoji/clip.ts")).emojiClip),
   emoji: async () => erase((await import("./emoji/latent.ts")).emojiLatent),

@@ -213,7 +213,7 @@ async function heldOutReconstructions(
     { parameters: spec("float32", [layout.size]), images: spec("float32", ["n", 3, size, size]) },
   );
   const batches: Tensor<"float32">[] = [];
-  const options = { batchSize: BATCH, image, seed: 0, workers: 0, epochs: 1 };
+  const options = { batchSize: BATCH, image, seed: 0, workers: 0, epochs: 1, dropLast: false };
   for await (const batch of loadBatches(heldOut, options)) {
     batches.push(batch.images);
     if (batches.length * BATCH >= HELD_OUT) break;

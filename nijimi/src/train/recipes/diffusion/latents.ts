@@ -1,34 +1,36 @@
-/** Pictures encoded once, before training: the moments of each one's posterior, kept beside the run. */
+/** Pictures encoded once, before training, and kept beside the run. */
 import { openCheckpoint } from "../../../checkpoints/open-checkpoint.ts";
 import { saveSafetensors } from "../../../checkpoints/save-safetensors.ts";
 import { loadBatches } from "../../../data/loader.ts";
 import type { DatasetSpec } from "../../../data/open-dataset.ts";
 import type { ImageOptions } from "../../../data/transform/options.ts";
-import { spec } from "../../../graph/trace.ts";
-import { autoencoderKl, readAutoencoderKlConfig } from "../../../models/autoencoder-kl.ts";
-import { parameterScope } from "../../../nn/scopes.ts";
-import { compile } from "../../../runtime/compile.ts";
 import type { TorchGenerator } from "../../../tensor/random/torch.ts";
-import { float32, type Tensor } from "../../../tensor/tensor.ts";
-import type { TrainedNetwork } from "../trained.ts";
+import { concatenate } from "../../../tensor/shape.ts";
+import type { Tensor } from "../../../tensor/tensor.ts";
+import type { LatentCodec } from "./latent-codec.ts";
+
+/** What the data says of a picture. */
+export interface PictureFacts {
+  readonly key: string;
+  readonly caption: string;
+  readonly label?: number;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+}
 
 /** Encoded pictures with what the data says about them. */
 export interface EncodedSet {
-  /** [N, 2C, h, w]: means and log-variances, not scaled. */
+  /** Not scaled: [N, 2C, h, w], means and log-variances; [N, C, h, w] for a codebook's encoder. */
   readonly moments: Tensor<"float32">;
-  readonly keys: readonly string[];
-  readonly captions: readonly string[];
-  readonly metadata: readonly (Readonly<Record<string, unknown>> | undefined)[];
+  readonly facts: readonly PictureFacts[];
 }
 
 /** What is encoded, by what. */
 export interface EncodeOptions {
   readonly dataset: DatasetSpec;
   readonly image: ImageOptions;
-  readonly autoencoder: TrainedNetwork;
+  readonly codec: LatentCodec;
   /** File that holds the result of an earlier call; written where it does not fit. */
   readonly cache: string;
-  readonly threads?: number;
 }
 
 const BATCH = 8;
@@ -36,13 +38,9 @@ const BATCH = 8;
 /** Encodes a set, or reads what was encoded before with the same weights. */
 export async function encodeSet(options: EncodeOptions): Promise<EncodedSet> {
   const cached = await readCache(options);
-  const moments: Float32Array[] = [];
-  const keys: string[] = [];
-  const captions: string[] = [];
-  const metadata: (Readonly<Record<string, unknown>> | undefined)[] = [];
-  const encode = cached === undefined ? await compileEncoder(options) : undefined;
-  let shape: readonly number[] = cached?.shape.slice(1) ?? [];
-  for await (const batch of loadBatches(options.dataset, {
+  const parts: Tensor<"float32">[] = [];
+  const facts: PictureFacts[] = [];
+  for await (const { images, keys, captions, labels, metadata } of loadBatches(options.dataset, {
     batchSize: BATCH,
     image: options.image,
     shuffle: false,
@@ -50,49 +48,46 @@ export async function encodeSet(options: EncodeOptions): Promise<EncodedSet> {
     epochs: 1,
     workers: 0,
   })) {
-    keys.push(...batch.keys);
-    captions.push(...(batch.captions ?? batch.keys.map(() => "")));
-    metadata.push(...batch.metadata);
-    if (encode === undefined) continue;
-    const found = await encode({ images: batch.images });
-    shape = found.shape.slice(1);
-    moments.push(found.data as Float32Array);
+    keys.forEach((key, i) =>
+      facts.push({
+        key,
+        caption: captions?.[i] ?? "",
+        ...(labels && { label: Number(labels.data[i]) }),
+        metadata: metadata[i],
+      }),
+    );
+    if (cached === undefined) parts.push(await options.codec.encode(images));
   }
-  await encode?.dispose();
-  const all = cached ?? float32([keys.length, ...shape], join(moments));
+  const moments = cached ?? concatenate(parts);
   if (cached === undefined)
     await saveSafetensors(
       options.cache,
-      { moments: all },
+      { moments },
       { metadata: { fingerprint: fingerprint(options) } },
     );
-  return { moments: all, keys, captions, metadata };
+  return { moments, facts };
 }
 
-/** A latent of picture `index`, drawn from its posterior and scaled: [C, h, w]. */
+/** A scaled latent of picture `index`, [C, h, w]: drawn from its posterior, or the codebook encoder's as it is. */
 export function drawLatent(
   { shape: [, channels, height, width], data }: Tensor<"float32">,
   index: number,
   random: TorchGenerator,
-  scale: number,
+  { scale, isGaussian }: Pick<LatentCodec, "scale" | "isGaussian">,
 ): Tensor<"float32"> {
-  const size = (channels / 2) * height * width;
+  const shape = [isGaussian ? channels / 2 : channels, height, width];
+  const size = shape[0] * height * width;
+  if (!isGaussian) {
+    const own = data.subarray(size * index, size * (index + 1));
+    return { dtype: "float32", shape, data: own.map((value) => scale * value) };
+  }
   const start = 2 * size * index;
-  const noise = random.randn([channels / 2, height, width]);
+  const noise = random.randn(shape);
   const latent = noise.data.map((z, i) => {
     const logVariance = Math.min(20, Math.max(-30, data[start + size + i]));
     return scale * (data[start + i] + Math.exp(0.5 * logVariance) * z);
   });
   return { ...noise, data: latent };
-}
-
-async function compileEncoder({ autoencoder, threads }: EncodeOptions) {
-  const net = autoencoderKl(readAutoencoderKlConfig(autoencoder.config));
-  return compile(
-    ({ images }) => net.encode.apply(parameterScope(), "", images),
-    { images: spec("float32", ["n", 3, "height", "width"]) },
-    { parameters: autoencoder.tensors, ...(threads !== undefined && { threads }) },
-  );
 }
 
 async function readCache(options: EncodeOptions): Promise<Tensor<"float32"> | undefined> {
@@ -107,23 +102,13 @@ async function readCache(options: EncodeOptions): Promise<Tensor<"float32"> | un
 }
 
 /** Differs where weights, pictures or their size do. */
-function fingerprint({ dataset, image, autoencoder }: EncodeOptions): string {
+function fingerprint({ dataset, image, codec }: EncodeOptions): string {
   let sum = 0;
   let squares = 0;
-  for (const { data } of Object.values(autoencoder.tensors))
+  for (const { data } of Object.values(codec.network.tensors))
     for (const value of data as Float32Array) {
       sum += value;
       squares += value * value;
     }
   return JSON.stringify({ dataset, image, sum, squares });
-}
-
-function join(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((total, { length }) => total + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

@@ -1,16 +1,25 @@
 /** The embedded model: pictures of 128×128 from text, by diffusion in the emoji autoencoder's latents. */
 import { defineRecipe } from "../../recipe.ts";
-import { buildLatentText, type LatentTextSettings } from "../diffusion/latent-text.ts";
+import { textCondition, trainedTower } from "../diffusion/condition.ts";
 import { PROCESS_DEFAULTS } from "../diffusion/process.ts";
+import { buildDiffusion } from "../diffusion/recipe.ts";
+import { DIFFUSION_DEFAULTS, type DiffusionSettings } from "../diffusion/settings.ts";
+import { latentSpace } from "../diffusion/space.ts";
 import { emojiText } from "./captions.ts";
 import { emojiData } from "./data.ts";
 
 /** Times a base emoji is drawn for each time one of its variants of skin tone is. */
 const BASE_WEIGHT = 6;
 
-interface EmojiLatentSettings extends LatentTextSettings {
+interface EmojiLatentSettings extends DiffusionSettings {
   /** The shards. */
   readonly data: string;
+  /** Run or folder of the autoencoder. */
+  readonly autoencoder: string;
+  /** Run or folder of the CLIP. */
+  readonly textEncoder: string;
+  /** Side of the pictures. */
+  readonly size: number;
 }
 
 export const emojiLatent = defineRecipe<EmojiLatentSettings>({
@@ -26,18 +35,12 @@ export const emojiLatent = defineRecipe<EmojiLatentSettings>({
     data: "",
     autoencoder: "emoji-autoencoder",
     textEncoder: "emoji-clip",
-    seed: 1,
-    updates: 10_000,
-    batchSize: 32,
-    accumulate: 1,
+    ...DIFFUSION_DEFAULTS,
+    updates: 8000,
     size: 128,
     channels: [96, 160],
-    layersPerBlock: 2,
     // Attention over the 256 places of the first level would take a third of every step.
     attentionLevels: [1],
-    heads: 4,
-    normGroups: 32,
-    dropCaptions: 0.1,
     // Stable Diffusion's levels and v without weights: with one picture per caption there is most to learn at high
     // noise, where the text alone decides, and which min-SNR's weights all but leave out.
     process: {
@@ -48,11 +51,7 @@ export const emojiLatent = defineRecipe<EmojiLatentSettings>({
       weighting: "none",
     },
     learningRate: 4e-4,
-    warmupUpdates: 200,
     decayUpdates: 2000,
-    weightDecay: 0.01,
-    clipNorm: 1,
-    emaDecay: 0.999,
     previews: [
       "red apple",
       "grinning face",
@@ -71,19 +70,20 @@ export const emojiLatent = defineRecipe<EmojiLatentSettings>({
       "black cat",
       "dog with sunglasses",
     ],
-    previewGuidance: 3,
   },
   build: async (settings, context) => {
     const { training } = await emojiData(settings.data);
-    return buildLatentText(
-      settings,
+    const tower = await trainedTower(context.trained(settings.textEncoder));
+    const condition = textCondition(tower, { drop: settings.dropCondition, text: emojiText });
+    const space = await latentSpace(
+      context.trained(settings.autoencoder),
       {
         training,
         image: { size: settings.size, background: [255, 255, 255] },
         weight: (_, metadata) => (metadata?.["base"] === true ? BASE_WEIGHT : 1),
-        text: emojiText,
       },
       context,
     );
+    return buildDiffusion(settings, { space, condition }, context);
   },
 });
