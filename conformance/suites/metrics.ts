@@ -111,7 +111,10 @@ async function fidOfThree(tensors: Tensors): Promise<Figures> {
 
 async function kid(tensors: Tensors, { json }: Case): Promise<Figures> {
   const [x, y] = [tensors["in.features1"], tensors["in.features2"]];
-  const { degree, gamma, coef0 } = (json.config ?? {}) as Record<string, number | undefined>;
+  const config = (json.config ?? {}) as Record<string, number | null | undefined>;
+  const [degree, gamma, coef0] = ["degree", "gamma", "coef0"].map(
+    (key) => config[key] ?? undefined,
+  );
   const kernel = { degree, gamma, coef0 };
   const subsets = rowsOf(tensors["in.subset1"]).map((indices, i) =>
     mmd2(take(x, indices), take(y, rowsOf(tensors["in.subset2"])[i]), kernel),
