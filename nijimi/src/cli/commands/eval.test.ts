@@ -47,6 +47,10 @@ async function run(...line: string[]) {
   return { code, ...written };
 }
 
+const TINY_MODEL = join(
+  import.meta.dirname,
+  "../../../../conformance/cases/pipelines/sd1/diffusers",
+);
 const PIXELS = ["--network", "pixels", "--figures", "fid,kid,memorisation"];
 
 describe("nijimi eval", () => {
@@ -93,6 +97,31 @@ describe("nijimi eval", () => {
       return JSON.parse(stdout).figures[0].value;
     };
     expect(await distance(at("real.npz"))).toBeCloseTo(await distance(at("real")), 9);
+  });
+
+  test("measures a model by its pictures of prompts, which are made once", async () => {
+    writeFileSync(at("prompts.txt"), "a red cat\n\na blue dog\n");
+    const model = ["--prompts", at("prompts.txt"), "--settings", '--steps 1 -W 16 --height "16"'];
+    const line = [TINY_MODEL, at("real"), ...PIXELS, ...model, "--samples", at("made"), "--json"];
+    const first = await run(...line);
+    expect(first.stderr).toContain("Making pictures");
+    expect(JSON.parse(first.stdout).generated).toMatchObject({ count: 2, sizes: { "16×16": 2 } });
+    expect(readFileSync(at("made/00001.txt"), "utf8")).toBe("a blue dog\n");
+    const second = await run(...line);
+    expect(second.stderr).toContain("2 of 2 pictures are in");
+    expect(JSON.parse(second.stdout).figures).toEqual(JSON.parse(first.stdout).figures);
+  }, 60_000);
+
+  test.each([
+    [["--prompts", at("none.txt")], /cannot be read/, 3],
+    [["--settings", "--steps 2"], /go with --prompts/, 2],
+    [["--prompts", at("words.txt"), "--settings", "--count 2"], /got count/, 2],
+    [["--prompts", at("words.txt"), "--settings", "--stepps 2"], /Unknown option "--stepps"/, 2],
+  ])("a model with %j is refused", async (line, message, exitCode) => {
+    writeFileSync(at("words.txt"), "a cat\n");
+    const { code, stderr } = await run(TINY_MODEL, at("real"), ...PIXELS, ...line);
+    expect(stderr).toMatch(message);
+    expect(code).toBe(exitCode);
   });
 
   test("leaves no work file behind when it is done", async () => {

@@ -34,12 +34,28 @@ export const command = defineCommand({
   options: {
     generated: {
       type: "argument",
-      description: "Folder, .tar shards (braces expand), .parquet",
+      description: "Folder, .tar shards (braces expand), .parquet; with --prompts a model",
     },
     reference: {
       type: "argument",
       optional: true,
       description: "What to compare with: the same kinds, or statistics (.npz)",
+    },
+    prompts: {
+      type: "string",
+      hint: "file",
+      description: "Measure a model: a picture per line of a .txt, or per caption of a set",
+    },
+    settings: {
+      type: "string",
+      default: "",
+      hint: "options",
+      description: "With --prompts: options of `nijimi generate` in quotes",
+    },
+    samples: {
+      type: "string",
+      hint: "folder",
+      description: "With --prompts: where its pictures go, and are found again",
     },
     figures: {
       type: "string",
@@ -154,6 +170,11 @@ export const command = defineCommand({
       description: "Pictures with captions, no reference",
     },
     {
+      command:
+        'eval v1-5 photos/ --prompts prompts.txt --settings "--steps 25 --sampler DDIM" --figures fid,clip-score',
+      description: "A model: its pictures are made first, and kept",
+    },
+    {
       command: "eval photos/ --save-statistics photos.npz",
       description: "Only the statistics, for later",
     },
@@ -164,7 +185,8 @@ export const command = defineCommand({
   ],
   async run(values, context) {
     const figures = figuresOf(values.figures, values.reference !== undefined);
-    const generated = await openInput(values.generated, values.limit);
+    const pictures = await picturesOf(values, context);
+    const generated = await openInput(pictures, values.limit);
     if ("statistics" in generated)
       throw new NijimiError("option", `${values.generated}: statistics can only be the reference.`);
     const reference =
@@ -219,9 +241,9 @@ export const command = defineCommand({
       if (figures.length === 0) return;
       const report = await measure(generated, reference, options, values.work, context);
       if (values.html !== undefined) {
-        const pictures =
+        const others =
           reference !== undefined && !("statistics" in reference) ? reference : undefined;
-        const thumbnails = await makeThumbnails(report, generated, pictures, context.signal);
+        const thumbnails = await makeThumbnails(report, generated, others, context.signal);
         await writeFile(values.html, htmlReport(report, { thumbnails }));
         context.say(`Report: ${values.html}`);
       }
@@ -232,6 +254,31 @@ export const command = defineCommand({
     }
   },
 });
+
+/** What is measured. */
+interface Subject {
+  readonly generated: string;
+  readonly prompts?: string;
+  readonly settings: string;
+  readonly samples?: string;
+  readonly limit?: number;
+  readonly seed: number;
+}
+
+/** The path of the set to measure; a model's is made first. */
+async function picturesOf(
+  { generated, prompts, settings, samples, limit, seed }: Subject,
+  context: CommandContext,
+): Promise<string> {
+  if (prompts === undefined) {
+    if (settings !== "" || samples !== undefined)
+      throw new NijimiError("option", "--settings and --samples go with --prompts.");
+    return generated;
+  }
+  const { makeSamples } = await import("../evaluation/samples.ts");
+  const request = { model: generated, prompts, settings, folder: samples, limit, seed };
+  return makeSamples(request, context);
+}
 
 function figuresOf(text: string, hasReference: boolean): FigureName[] {
   if (text === DEFAULT_FIGURES && !hasReference) return [];
