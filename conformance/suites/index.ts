@@ -26,6 +26,7 @@ export const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   pipelines: async () => (await import("./pipelines.ts")).suite,
   "prompt-grammar": async () => (await import("./prompt-grammar.ts")).suite,
   rng: async () => (await import("./rng.ts")).suite,
+  safety: async () => (await import("./safety.ts")).suite,
   samplers: async () => (await import("./samplers.ts")).suite,
   schedulers: async () => (await import("./schedulers.ts")).suite,
   schedules: async () => (await import("./schedules.ts")).suite,

@@ -428,6 +428,33 @@ def case_sigmas():
           run(pipe, 14, **call, output_type="np"))
 
 
+def case_safety():
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker as Checker, cosine_distance
+    config = t.CLIPConfig(projection_dim=12, vision_config=vision(60).config.to_dict())
+    checker = scaled(Checker(config), 61, 1.0)
+    images = torch.cat([(pictures(62 + k, 1, 3, 32, 32) * 255).round() / 255 for k in range(6)])
+    clip = t.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})(
+        list((images * 255).round().byte().permute(0, 2, 3, 1).numpy()),
+        return_tensors="pt").pixel_values
+    embeds = checker.visual_projection(checker.vision_model(clip)[1])
+    concepts, special = (cosine_distance(embeds, table) for table in (checker.concept_embeds, checker.special_care_embeds))
+    # Thresholds at which two of six pictures are above one concept each, and one needs special care.
+    checker.concept_embeds_weights.data = torch.full((17,), float(concepts.amax(1).sort().values[3:5].mean())).half().float()
+    checker.special_care_embeds_weights.data = torch.full((3,), float(special.amax(1).sort().values[4:6].mean())).half().float()
+    checker.half().save_pretrained(TASKS / "safety-checker")
+    checker.float()
+    _, flagged = checker(clip, images.permute(0, 2, 3, 1).numpy().copy())
+    assert any(flagged) and not all(flagged), flagged
+    write_record("safety_checker", {"section": "tasks", "function": "StableDiffusionSafetyChecker.forward",
+                                    "config": {"checker": "pipelines/tasks/safety-checker"}, "tolerance": dict(atol=0, rtol=0)},
+                 {"in.images": images, "out.flagged": torch.tensor(flagged)})
+
+
+def write_record(name, record, tensors):
+    (TASKS / f"{name}.json").write_text(json.dumps({"name": name, **record}, indent=1) + "\n")
+    save_file({key: value.contiguous() for key, value in tensors.items()}, TASKS / f"{name}.safetensors")
+
+
 if __name__ == "__main__":
     cases = {name[5:]: own for name, own in list(globals().items()) if name.startswith("case_")}
     with torch.no_grad():

@@ -3,6 +3,7 @@ import { NijimiError } from "../errors.ts";
 import type { Image } from "../images/image.ts";
 import type { Recipe } from "../images/metadata/recipe.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { SafetyVerdict } from "./networks/safety.ts";
 
 type F32 = Tensor<"float32">;
 
@@ -51,6 +52,8 @@ export interface ImageReady {
   readonly latents: F32;
   /** Everything needed to make the image again. */
   readonly recipe: Recipe;
+  /** What the safety checker says, where it was asked. The image is as it was made. */
+  readonly safety?: SafetyVerdict;
   /** Remarks, such as that the prompt was cut. */
   readonly notes: readonly string[];
 }

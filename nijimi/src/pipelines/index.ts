@@ -21,6 +21,9 @@ export {
 } from "./pipeline.ts";
 export { preset, type PresetName, PRESETS } from "./presets.ts";
 export { colourPreviewer, type Previewer } from "./previews.ts";
+export { BLENDS, type BlendKind, type PromptBlend } from "./conditioning/blend.ts";
+export { type InterpolationRequest, interpolatePrompts } from "./interpolate-prompts.ts";
+export type { SafetyVerdict } from "./networks/safety.ts";
 export { requestOfRecipe } from "./recipe.ts";
 export { baseAndRefiner, type RefineRequest } from "./refine.ts";
 export * from "./request.ts";

@@ -7,7 +7,15 @@ import type { Recipe } from "../images/metadata/recipe.ts";
 import type { Guidance } from "../guidance/types.ts";
 import { float32, type Tensor } from "../tensor/tensor.ts";
 import { type HiddenState, hiddenStateFor } from "../text/prompt/clip-skip.ts";
-import { type Conditions, type ImagePrompt, makeConditions } from "./conditioning/conditions.ts";
+import { blendConditions, type PromptBlend, requireBlend } from "./conditioning/blend.ts";
+import {
+  type ConditionOptions,
+  type Conditions,
+  type ImagePrompt,
+  makeConditions,
+  tokensOf,
+} from "./conditioning/conditions.ts";
+import type { EncoderSetup } from "./conditioning/encode.ts";
 import { samplingDefaults } from "./defaults.ts";
 import { activeLoras, adaptersOf, controlsOf, imagePromptsOf } from "./job/adapters.ts";
 import type { EncodedPictures } from "./networks/image-prompt.ts";
@@ -19,6 +27,7 @@ import {
   adapterLoad,
   NO_ADAPTERS,
 } from "./networks/low-rank.ts";
+import type { SafetyChecker } from "./networks/safety.ts";
 import { requireMultiple } from "./pictures.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { recipeOf } from "./recipe.ts";
@@ -54,6 +63,8 @@ export interface Job {
   readonly controls: readonly ActiveControl[];
   readonly adapters: readonly ActiveFeatures[];
   readonly imagePrompts: readonly EncodedPictures[];
+  /** Looks at the pictures, where it was asked to. */
+  readonly checker?: SafetyChecker;
   /** s1, s2, b1, b2 */
   readonly freeU?: F32;
   readonly timestepCond?: F32;
@@ -113,35 +124,28 @@ export async function prepare(
   const guidanceScale = request.guidanceScale ?? defaults.guidanceScale;
   const guided = request.guidance !== undefined || (guidanceScale > 1 && !isDistilled);
   const { grammar = "a1111" } = request;
-  const conditions = await makeConditions(
-    images,
-    pipeline.promptEncoders.map(({ name, encoder, tokeniser }) => ({
-      encoder,
-      tokeniser,
-      active: loras.map((lora) => ({
-        id: lora.name,
-        deltas: lora.deltas[name] ?? {},
-        strength: lora.textScale,
-      })),
+  const setups = pipeline.promptEncoders.map(({ name, encoder, tokeniser }) => ({
+    encoder,
+    tokeniser,
+    active: loras.map((lora) => ({
+      id: lora.name,
+      deltas: lora.deltas[name] ?? {},
+      strength: lora.textScale,
     })),
-    {
-      grammar,
-      ...statesOf(pipeline, request),
-      emphasis:
-        grammar === "plain"
-          ? "ignore"
-          : (request.emphasis ?? (pipeline.isSdxl ? "no-norm" : "original")),
-      steps: plan.steps,
-      guided,
-      zerosForEmpty: zerosForEmpty(pipeline),
-      ...(pipeline.isSdxl &&
-        timeIdsOf(request.microConditioning ?? {}, {
-          width,
-          height,
-          count: unet.timeIds,
-        })),
-    },
-  );
+  }));
+  const conditions = await blendedConditions(images, request.blend, setups, {
+    grammar,
+    ...statesOf(pipeline, request),
+    emphasis:
+      grammar === "plain"
+        ? "ignore"
+        : (request.emphasis ?? (pipeline.isSdxl ? "no-norm" : "original")),
+    steps: plan.steps,
+    guided,
+    zerosForEmpty: zerosForEmpty(pipeline),
+    ...(pipeline.isSdxl &&
+      timeIdsOf(request.microConditioning ?? {}, { width, height, count: unet.timeIds })),
+  });
   const active: ActiveDeltas[] = loras.map(({ name, deltas, unetScale }) => ({
     id: name,
     deltas: deltas.unet ?? {},
@@ -164,6 +168,7 @@ export async function prepare(
     adapters: await adaptersOf(pipeline, request, { width, height }),
     imagePrompts: await imagePromptsOf(pipeline, request),
     freeU: freeUOf(request),
+    ...(request.checkSafety && { checker: await pipeline.safetyChecker() }),
     ...(isDistilled && {
       timestepCond: guidanceFeatures(guidanceScale - 1, Number(unet.config.timeCondProjDim), batch),
     }),
@@ -188,6 +193,32 @@ export async function prepare(
         ? [`The prompt was cut: ${conditions.truncated} tokens did not fit into the text encoder.`]
         : [],
   };
+}
+
+/** The prompts' conditions, or those between them and another prompt's. */
+async function blendedConditions(
+  images: readonly ImagePrompt[],
+  blend: PromptBlend | undefined,
+  setups: readonly EncoderSetup[],
+  options: ConditionOptions,
+): Promise<Conditions> {
+  if (blend === undefined) return makeConditions(images, setups, options);
+  requireBlend(blend);
+  const others = images.map((own) => ({ ...own, prompt: blend.prompt, prompt2: undefined }));
+  const [a, b] = [
+    await makeConditions(images, setups, options),
+    await makeConditions(others, setups, options),
+  ];
+  const [long, short] = [tokensOf(a, images.length), tokensOf(b, images.length)];
+  if (long === short) return blendConditions(a, b, blend);
+  // The shorter is filled up with empty chunks, as a part of one batch would be.
+  const minChunks = Math.max(long, short) / setups[0].encoder.maxLength;
+  const filled = { ...options, minChunks };
+  return blendConditions(
+    await makeConditions(images, setups, filled),
+    await makeConditions(others, setups, filled),
+    blend,
+  );
 }
 
 /** One prompt per image. */

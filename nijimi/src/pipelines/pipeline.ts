@@ -31,6 +31,7 @@ import { adapterNetworks, memoised, type Opened } from "./networks/adapter-netwo
 import type { ControlNetwork } from "./networks/control.ts";
 import type { ImagePrompt } from "./networks/image-prompt.ts";
 import type { PictureFeatures } from "./networks/picture-features.ts";
+import type { SafetyChecker } from "./networks/safety.ts";
 import { type TextEncoder, textEncoder } from "./networks/text-encoder.ts";
 import { type Unet, unetNetwork } from "./networks/unet.ts";
 import { colourPreviewer, type Previewer, tinyPreviewer } from "./previews.ts";
@@ -54,6 +55,13 @@ export interface PipelineOptions extends RuntimeOptions, LoadOptions {
   readonly imagePrompts?: Readonly<Record<string, SourceInput | Folder>>;
   /** CLIP's image tower for IP-Adapters. @default the checkpoint's own, where it has one */
   readonly imageEncoder?: SourceInput | Folder;
+  /** Stable Diffusion's safety checker, for requests that ask for it. @default the checkpoint's own, where it has one */
+  readonly safetyChecker?: SourceInput;
+  /**
+   * Hold as little as possible: text encoders and others are given back before sampling, the U-Net before decoding.
+   * Each picture then loads them again. @default false
+   */
+  readonly lowMemory?: boolean;
   /** A tiny autoencoder (TAESD) for previews. @default a linear map to colours */
   readonly previewDecoder?: SourceInput;
   /** Edges that meet when the picture is laid beside itself. @default none */
@@ -103,10 +111,14 @@ export interface Pipeline {
   adapter(name: string): Promise<PictureFeatures>;
   /** The IP-Adapter of that name. @throws NijimiError `option` when there is none */
   imagePrompt(name: string): Promise<ImagePrompt>;
+  /** The safety checker. @throws NijimiError `option` when there is none */
+  safetyChecker(): Promise<SafetyChecker>;
+  /** Networks are given back as soon as a picture does not need them any more. */
+  readonly lowMemory: boolean;
   /** Small pictures of latents. */
   readonly preview: Previewer;
   /** Gives back the memory of sessions; they are made again when needed. */
-  release(what?: "text-encoders" | "autoencoder" | "unet"): Promise<void>;
+  release(what?: "text-encoders" | "picture-encoders" | "autoencoder" | "unet"): Promise<void>;
   /** Releases everything and closes the files. */
   close(): Promise<void>;
 }
@@ -192,7 +204,8 @@ async function assemble(
     if (what === undefined || what === "autoencoder") await decoder.release();
     if (what === undefined || what === "unet") await unet.release();
     if (what === undefined) await tiny?.release();
-    if (what === undefined) await parts.release();
+    if (what === undefined || what === "picture-encoders") await parts.releaseEncoders();
+    if (what === undefined) await parts.releaseControls();
   };
   return {
     name,
@@ -211,6 +224,8 @@ async function assemble(
     controlNet: parts.control,
     adapter: parts.adapter,
     imagePrompt: parts.imagePrompt,
+    safetyChecker: parts.safetyChecker,
+    lowMemory: options.lowMemory ?? false,
     release,
     async close() {
       await release();

@@ -72,9 +72,17 @@ export function recipeOf(
   return createRecipe(Object.fromEntries(known));
 }
 
-function extraOf({ scheduler }: GenerationRequest, { extra }: Partial<Recipe>): Partial<Recipe> {
-  if (scheduler === undefined) return extra === undefined ? {} : { extra };
-  return { extra: { ...extra, scheduler: finite(scheduler) as never } };
+function extraOf(
+  { scheduler, blend, freeU }: GenerationRequest,
+  { extra }: Partial<Recipe>,
+): Partial<Recipe> {
+  const all: Record<string, unknown> = {
+    ...extra,
+    ...(blend && { blend: { ...blend } }),
+    ...(freeU && { freeU: { ...freeU } }),
+    ...(scheduler && { scheduler: finite(scheduler) }),
+  };
+  return Object.keys(all).length === 0 ? {} : { extra: all as Recipe["extra"] };
 }
 
 /** JSON has no infinities; diffusers writes one, which is the default of its setting. */
@@ -135,7 +143,11 @@ export function requestOfRecipe(
     ...Object.fromEntries(
       plain.flatMap((name) => (recipe[name] === undefined ? [] : [[name, recipe[name]]])),
     ),
-    ...(extra?.scheduler !== undefined && { scheduler: extra.scheduler as JsonObject }),
+    ...Object.fromEntries(
+      ["scheduler", "blend", "freeU"].flatMap((name) =>
+        extra?.[name] === undefined ? [] : [[name, extra[name]]],
+      ),
+    ),
     ...(noise === "philox" && { seedSource: "nv" as const }),
     ...(variation && { variation: { seed: read(variation.seed), strength: variation.strength } }),
     ...(loras && {

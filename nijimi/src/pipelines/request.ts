@@ -5,6 +5,7 @@ import type { EmphasisMode } from "../text/prompt/emphasis.ts";
 import type { PromptGrammar } from "../text/prompt/plan.ts";
 import type { NormalStream } from "../tensor/random/streams.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { PromptBlend } from "./conditioning/blend.ts";
 import type { TileOptions } from "./networks/tiles.ts";
 import type { Picture } from "./pictures.ts";
 
@@ -94,6 +95,8 @@ export interface GenerationRequest {
   /** SDXL's second text encoder. @default the first's */
   readonly prompt2?: string;
   readonly negativePrompt2?: string;
+  /** Conditions between the prompt's and another's. */
+  readonly blend?: PromptBlend;
   /** `"plain"`: text as it is, cut at 77 tokens, as in diffusers. @default "a1111" */
   readonly grammar?: PromptGrammar;
   /** What `(word:1.3)` does. @default "original", for SDXL "no-norm" */
@@ -151,6 +154,8 @@ export interface GenerationRequest {
   /** Encode and decode in tiles of latents, for large pictures. @default from 128 × 128 latents on */
   readonly tiles?: TileOptions | false;
   readonly preview?: PreviewOptions;
+  /** Have the safety checker look at the pictures; they are reported, never changed. @default false */
+  readonly checkSafety?: boolean;
   /** Most rows (images × branches) in one run of the network. @default all */
   readonly maxRows?: number;
 }

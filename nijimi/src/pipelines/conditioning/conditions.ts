@@ -40,6 +40,14 @@ export interface Conditions {
   readonly truncated: number;
 }
 
+/** Most tokens of the prompts' contexts. */
+export function tokensOf(conditions: Conditions, images: number): number {
+  const lengths = Array.from({ length: images }, (_, image) =>
+    conditions.weights.map((__, i) => conditions.at(promptBranch(i), image, 0).context.shape[0]),
+  );
+  return Math.max(...lengths.flat());
+}
+
 /** Prompts of one image. */
 export interface ImagePrompt {
   readonly prompt: string;

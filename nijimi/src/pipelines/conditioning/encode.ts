@@ -25,6 +25,8 @@ export interface EncodeOptions {
   readonly emphasis: EmphasisMode;
   /** Which layer's state is taken. */
   readonly state: HiddenState;
+  /** Chunks that every text has at least. @default 1 */
+  readonly minChunks?: number;
 }
 
 /** One text's condition. */
@@ -50,7 +52,10 @@ export async function encodeText(
   const tokenised = setups.map(({ tokeniser }, i) =>
     tokeniser.tokenise(texts[i], options.grammar, options.emphasis !== "ignore"),
   );
-  const chunks = Math.max(...tokenised.map(({ chunks: own }) => own.length));
+  const chunks = Math.max(
+    options.minChunks ?? 1,
+    ...tokenised.map(({ chunks: own }) => own.length),
+  );
   const states: F32[] = [];
   let pooled: F32 | undefined;
   for (const [i, setup] of setups.entries()) {

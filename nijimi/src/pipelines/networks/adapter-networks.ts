@@ -1,4 +1,4 @@
-/** The networks beside a U-Net that a pipeline knows by name: ControlNets, T2I-Adapters, IP-Adapters. */
+/** The networks beside a U-Net that a pipeline may have: ControlNets, T2I-Adapters, IP-Adapters, a safety checker. */
 import type { Folder } from "../../checkpoints/files/folder.ts";
 import type { SourceInput } from "../../checkpoints/files/open-source.ts";
 import { loadCheckpoint, type LoadedCheckpoint } from "../../checkpoints/layouts/load.ts";
@@ -7,8 +7,11 @@ import { NijimiError, unknownName } from "../../errors.ts";
 import type { PipelineOptions } from "../pipeline.ts";
 import { type ControlNetwork, controlNetwork } from "./control.ts";
 import { type ImagePrompt, imagePrompt } from "./image-prompt.ts";
+import { type SafetyChecker, safetyNetwork } from "./safety.ts";
 import { type PictureFeatures, pictureFeatures } from "./picture-features.ts";
 import type { Unet, UnetOptions } from "./unet.ts";
+
+const SAFETY_CLASS = "StableDiffusionSafetyChecker";
 
 /** Something that is closed with the pipeline. */
 export interface Opened {
@@ -20,7 +23,10 @@ export interface AdapterNetworks {
   control(name: string): Promise<ControlNetwork>;
   adapter(name: string): Promise<PictureFeatures>;
   imagePrompt(name: string): Promise<ImagePrompt>;
-  release(): Promise<void>;
+  safetyChecker(): Promise<SafetyChecker>;
+  /** Gives back what is not run at every step. */
+  releaseEncoders(): Promise<void>;
+  releaseControls(): Promise<void>;
 }
 
 /** @param opened what is read is added to it */
@@ -59,13 +65,28 @@ export function adapterNetworks(
     const json = checkpoint.components.unet.config;
     return imagePrompt(parts, { parameters: unet.parameters, json }, options);
   });
+  const checkers = memoised(async () => {
+    const from = options.safetyChecker;
+    const { components, name, title } = from === undefined ? checkpoint : await load(from);
+    const found = Object.values(components).find(({ className }) => className === SAFETY_CLASS);
+    if (found !== undefined) return safetyNetwork(found, options);
+    if (from !== undefined) return refuse(name, title, "a safety checker");
+    throw new NijimiError(
+      "option",
+      `${name} has no safety checker: give one as safetyChecker, or do not ask for it.`,
+    );
+  });
   return {
+    safetyChecker: () => checkers.get(""),
     control: controls.get,
     adapter: adapters.get,
     imagePrompt: imagePrompts.get,
-    async release() {
-      for (const all of [controls, adapters, imagePrompts])
+    async releaseEncoders() {
+      for (const all of [adapters, imagePrompts, checkers])
         for (const network of await all.made()) await network.release();
+    },
+    async releaseControls() {
+      for (const network of await controls.made()) await network.release();
     },
   };
 }

@@ -28,6 +28,9 @@ export async function* denoise(
 ): AsyncGenerator<GenerationEvent, F32, undefined> {
   const { plan, window, conditions, guidance, pipeline, signal, request } = job;
   const steps = window.end - window.first;
+  if (pipeline.lowMemory)
+    for (const part of ["text-encoders", "picture-encoders", "autoencoder"] as const)
+      await pipeline.release(part);
   const evaluations = plan.evaluations(window.first) - plan.evaluations(window.end);
   const setup: NetworkSetup = {
     ...inputs,
@@ -86,7 +89,8 @@ function requireNumbers({ data }: F32, step: number, steps: number): void {
 
 /** Decodes image by image. */
 export async function* decode(job: Job, latents: F32): Generation {
-  const { pipeline, batch, noise, notes, request, signal } = job;
+  const { pipeline, batch, noise, notes, request, signal, checker } = job;
+  if (pipeline.lowMemory) await pipeline.release("unet");
   for (let index = 0; index < batch; index++) {
     if (signal?.aborted)
       throw new NijimiError("cancelled", "Decoding: cancelled by the caller.", {
@@ -100,6 +104,7 @@ export async function* decode(job: Job, latents: F32): Generation {
         "The autoencoder gave values that are not numbers: its decoder overflows in float16. Give another VAE with float32 weights.",
       );
     const [image] = tensorToImages(pixels);
+    const [safety] = checker === undefined ? [] : await checker.check([image]);
     const ready: ImageReady = {
       type: "image-ready",
       index,
@@ -109,7 +114,10 @@ export async function* decode(job: Job, latents: F32): Generation {
       pixels,
       latents: own,
       recipe: job.recipe(index),
-      notes,
+      ...(safety && { safety }),
+      notes: safety?.flagged
+        ? [...notes, `Picture ${index + 1}: the safety checker flags it.`]
+        : notes,
     };
     yield ready;
   }

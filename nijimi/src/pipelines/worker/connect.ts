@@ -121,8 +121,9 @@ function caller(worker: Port) {
     call?.messages.push(message);
     call?.wake();
   };
-  worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => deliver(data));
-  worker.addEventListener("error", ({ message }: ErrorEvent) => {
+  worker.addEventListener("message", (event) => deliver((event as MessageEvent<FromWorker>).data));
+  worker.addEventListener("error", (event) => {
+    const { message } = event as ErrorEvent;
     dead = new NijimiError(
       "runtime",
       `The worker failed: ${message || "its script did not load, or memory ran out"}. Start a new one.`,

@@ -132,7 +132,7 @@ export type FromWorker =
 /** A worker, its global scope, or a port. */
 export interface Port {
   postMessage(message: unknown): void;
-  addEventListener(type: string, listener: (event: never) => void): void;
+  addEventListener(type: string, listener: (event: Event) => void): void;
   /** Ports wait until they are started; workers have no such method. */
   start?(): void;
 }

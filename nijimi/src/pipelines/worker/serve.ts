@@ -59,7 +59,8 @@ export function servePipelines(port: Port): void {
   }
 
   const send = (message: FromWorker) => port.postMessage(message);
-  port.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
+  port.addEventListener("message", (event) => {
+    const { data } = event as MessageEvent<ToWorker>;
     if (data.call === "cancel") running.get(data.id)?.abort();
     else void answer(data.id, data.call, data.input);
   });
