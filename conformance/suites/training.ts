@@ -30,6 +30,7 @@ import type { Case, Comparison, Suite } from "../case.ts";
 import { compareTensors } from "../compare.ts";
 import { below, compareGradient, largestOf } from "./run-layer.ts";
 import { float32Of, namedComparer } from "./named-values.ts";
+import { conditionsOf } from "./unet-inputs.ts";
 
 const PREDICTIONS: Readonly<Record<string, "eps" | "v" | "x0">> = {
   epsilon: "eps",
@@ -77,13 +78,7 @@ function networkOf(model: Readonly<Record<string, unknown>>): {
     return {
       layout: flatLayout(net.parameters),
       network: (scope, sample, timestep, context) =>
-        net.apply(scope, "", {
-          sample,
-          timestep,
-          encoderHiddenStates: context["encoder_hidden_states"],
-          encoderAttentionMask: context["encoder_attention_mask"],
-          classLabels: context["class_labels"],
-        }),
+        net.apply(scope, "", { sample, timestep, ...conditionsOf(context) }),
     };
   }
   const net = unet2d(readUnet2dConfig(model));

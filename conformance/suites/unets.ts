@@ -7,6 +7,7 @@ import {
 } from "nijimi/models";
 import type { Suite } from "../case.ts";
 import { runLayer } from "./run-layer.ts";
+import { conditionsOf } from "./unet-inputs.ts";
 
 const isConditional = (name = ""): boolean => name.endsWith(".UNet2DConditionModel");
 const isUnconditional = (name = ""): boolean => name.endsWith(".UNet2DModel");
@@ -35,14 +36,7 @@ export const suite: Suite = {
         sample: net.apply(scope, "", {
           sample: inputs["x"],
           timestep: inputs["t"],
-          encoderHiddenStates: inputs["encoder_hidden_states"] ?? inputs["e"],
-          encoderAttentionMask: inputs["encoder_attention_mask"],
-          classLabels: inputs["class_labels"],
-          timestepCond: inputs["timestep_cond"],
-          textEmbeds: inputs["text_embeds"],
-          timeIds: inputs["time_ids"],
-          imageEmbeds: inputs["image_embeds"],
-          hint: inputs["hint"],
+          ...conditionsOf(inputs),
         }),
       }),
     });
