@@ -4,7 +4,8 @@ import type { DType } from "../tensor/dtype.ts";
 import { type Dim, multiplyDims, sameDim, sameShape, type Shape, showShape } from "./dim.ts";
 import type { Sym, WeightBlocks } from "./primitives.ts";
 
-interface Typed {
+/** Shape and dtype of a result. */
+export interface Typed {
   readonly shape: Shape;
   readonly dtype: DType;
 }
