@@ -1,4 +1,4 @@
-/** The emoji pictures: 128×128, transparent, with captions; docs/recipes/emoji-data.md makes the shards. */
+/** The emoji pictures: 128×128, transparent, with captions; docs/recipes/build-the-emoji-shards.md makes the shards. */
 import { type DatasetSpec, openDataset } from "../../../data/open-dataset.ts";
 import type { RawSample } from "../../../data/sample.ts";
 import { NijimiError } from "../../../errors.ts";
@@ -31,7 +31,7 @@ export async function emojiData(files: string): Promise<EmojiData> {
   if (files === "")
     throw new NijimiError(
       "option",
-      "This recipe needs the emoji shards: --set data=PATH/noto-emoji-128.tar.gz. docs/recipes/emoji-data.md says how they are made.",
+      "This recipe needs the emoji shards: --set data=PATH/noto-emoji-128.tar.gz. docs/recipes/build-the-emoji-shards.md says how they are made.",
     );
   const all = { kind: "webdataset", files } as const;
   const samples = await readAll(all);

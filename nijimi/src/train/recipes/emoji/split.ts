@@ -848,7 +848,6 @@ export const COMPOSITIONS: readonly string[] = [
   "yellow truck",
   "blue house",
   "purple house",
-  "green book",
   "pink rocket",
   "orange airplane",
   "blue shoe",
