@@ -72,17 +72,25 @@ export function recipeOf(
   return createRecipe(Object.fromEntries(known));
 }
 
-function extraOf(
-  { scheduler, blend, freeU }: GenerationRequest,
-  { extra }: Partial<Recipe>,
-): Partial<Recipe> {
+/** Fields of a request that a recipe holds as they are, among what is extra. */
+const EXTRA = [
+  "prompt2", "negativePrompt2", "blend", "emphasis", "negativeClipSkip", "timesteps", "sigmas", "originalSteps",
+  "microConditioning", "freeU",
+] as const satisfies readonly (keyof GenerationRequest)[]; // prettier-ignore
+
+function extraOf(request: GenerationRequest, { extra }: Partial<Recipe>): Partial<Recipe> {
+  const { scheduler } = request;
   const all: Record<string, unknown> = {
     ...extra,
-    ...(blend && { blend: { ...blend } }),
-    ...(freeU && { freeU: { ...freeU } }),
+    ...plainJson(given(request, EXTRA)),
     ...(scheduler && { scheduler: finite(scheduler) }),
   };
   return Object.keys(all).length === 0 ? {} : { extra: all as Recipe["extra"] };
+}
+
+/** Without what is undefined inside. */
+function plainJson(value: object): object {
+  return JSON.parse(JSON.stringify(value)) as object;
 }
 
 /** JSON has no infinities; diffusers writes one, which is the default of its setting. */
@@ -108,7 +116,8 @@ function jsonSeed(seed: Seed): number | string {
     : String(BigInt.asUintN(64, BigInt(seed)));
 }
 
-function lastPart(path: string): string {
+/** The name of a file or folder. */
+export function lastPart(path: string): string {
   return (
     path
       .replace(/[\\/]+$/, "")
@@ -144,7 +153,7 @@ export function requestOfRecipe(
       plain.flatMap((name) => (recipe[name] === undefined ? [] : [[name, recipe[name]]])),
     ),
     ...Object.fromEntries(
-      ["scheduler", "blend", "freeU"].flatMap((name) =>
+      ["scheduler", "refinerStart", ...EXTRA].flatMap((name) =>
         extra?.[name] === undefined ? [] : [[name, extra[name]]],
       ),
     ),

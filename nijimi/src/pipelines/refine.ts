@@ -6,6 +6,7 @@ import { NijimiError } from "../errors.ts";
 import type { Generation } from "./events.ts";
 import { prepare, type RunOptions } from "./job.ts";
 import type { Pipeline } from "./pipeline.ts";
+import { lastPart } from "./recipe.ts";
 import type { TextToImageRequest } from "./request.ts";
 import { decode, denoise } from "./sampling/denoise.ts";
 import { noisedStart } from "./text-to-image.ts";
@@ -36,7 +37,7 @@ export async function* baseAndRefiner(
       `${refiner.name} takes ${theirs} channels and ${base.name} ${ours}; a refiner works on the latents of its base.`,
     );
   const { width = base.defaultSize, height = base.defaultSize } = request;
-  const recipe = { extra: { refiner: refiner.name, refinerStart } };
+  const recipe = { extra: { refiner: lastPart(refiner.name), refinerStart } };
   const size = { width, height, recipe };
   const begun = { ...request, denoisingStart: undefined, denoisingEnd: refinerStart };
   const first = await prepare(base, begun, size, options);

@@ -2,7 +2,7 @@
  * A component: one network of a checkpoint under our names, with its config, compared with what a network
  * of that config must have.
  */
-import { isNijimiError, NijimiError } from "../../errors.ts";
+import { type ErrorCode, isNijimiError, NijimiError } from "../../errors.ts";
 import type { Entries, Entry } from "../checkpoint.ts";
 import type { JsonObject } from "../json.ts";
 import { toOurs, type KeyMap } from "./key-map.ts";
@@ -136,7 +136,7 @@ function tableOrRefusal(className: string, config: JsonObject) {
 export function assertUsable(component: Component, where: string): void {
   const { className, missing, mismatched, entries, checked, refusal } = component;
   if (refusal)
-    throw new NijimiError(refusal.code, `${where}: ${refusal.message}`, { cause: refusal });
+    throw new NijimiError(codeOfFile(refusal), `${where}: ${refusal.message}`, { cause: refusal });
   const [mismatch] = mismatched;
   if (mismatch)
     throw new NijimiError(
@@ -165,6 +165,11 @@ export function assertUsable(component: Component, where: string): void {
       "checkpoint",
       `${where}: ${whole[0]} of ${className} has the dtype ${whole[1].dtype}; weights must be floating-point numbers.`,
     );
+}
+
+/** A value that a network refuses is an option where a caller gives it, and a fault of the file where that does. */
+function codeOfFile({ code }: NijimiError): ErrorCode {
+  return code === "option" ? "checkpoint" : code;
 }
 
 function others(count: number): string {

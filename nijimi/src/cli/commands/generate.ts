@@ -9,14 +9,10 @@ import type { Image } from "../../images/image.ts";
 import { recipeTexts } from "../../images/metadata/write.ts";
 import type { ImageFormat } from "../../images/probe.ts";
 import { home } from "../../internal/home.node.ts";
-import { allImages, type GenerationEvent, type ImageReady } from "../../pipelines/events.ts";
-import { hiresFix, type HiresRequest } from "../../pipelines/hires-fix.ts";
-import { imageToImage } from "../../pipelines/image-to-image.ts";
-import { inpaint } from "../../pipelines/inpaint.ts";
-import { outpaint, type OutpaintRequest } from "../../pipelines/outpaint.ts";
-import { loadPipeline, type Pipeline } from "../../pipelines/pipeline.ts";
-import type { ImageToImageRequest, InpaintRequest } from "../../pipelines/request.ts";
-import { textToImage } from "../../pipelines/text-to-image.ts";
+import type { ImageReady } from "../../pipelines/events.ts";
+import { loadPipeline, type Pipeline, type PipelineOptions } from "../../pipelines/pipeline.ts";
+import { filesOf } from "../generate/adapters.ts";
+import { generate, type Pipelines, taskOf } from "../generate/task.ts";
 import { type CommandContext, defineCommand } from "../command.ts";
 import { readVersion } from "../package-version.ts";
 import type { Options } from "../options.ts";
@@ -30,6 +26,7 @@ import {
   pipelineOptionsOf,
   readPrompt,
   readRecipe,
+  refinerOf,
   requestOf,
 } from "../generate/settings.ts";
 import { savePicture } from "../generate/write.ts";
@@ -40,6 +37,8 @@ interface Written {
   readonly seed: string | undefined;
   readonly width: number;
   readonly height: number;
+  /** What the safety checker says, where it was asked. */
+  readonly flagged?: boolean;
   /** Made in an earlier run and found again. */
   readonly reused?: boolean;
 }
@@ -83,23 +82,45 @@ async function run(given: Given, context: CommandContext): Promise<void> {
   const prompt = await readPrompt(given, recipe);
   const model = await modelOf(given, recipe, env);
   const cells = given.grid === undefined ? undefined : gridOf(given.grid, given.seed);
-  const pipeline = await loadPipeline(model, await pipelineOptionsOf(given, env, signal));
+  const options = await pipelineOptionsOf(given, env, signal);
+  const pipeline = await loadPipeline(model, options);
+  let refiner: Pipeline | undefined;
   try {
     await rememberModel(model, env);
+    const refinerPath = await refinerOf(given, recipe, env);
+    if (refinerPath !== undefined) {
+      refiner = await loadPipeline(refinerPath, ownOptions(options));
+      await rememberModel(refinerPath, env);
+    }
+    const pipelines = { pipeline, refiner };
     for (const note of pipeline.notes) say(note);
-    const request = await requestOf(given, prompt, recipe);
-    if (given.dryRun) return dryRun(pipeline, model, request, context);
+    const request = await requestOf(given, prompt, recipe, pipeline);
+    if (given.dryRun) return dryRun(pipelines, model, request, context);
     const target = targetOf(given, env, cells !== undefined);
     const notes = new Set<string>();
     const outcome =
       cells === undefined
-        ? { images: await makeAll(pipeline, request, given, target, context, notes) }
-        : await makeGrid(pipeline, { model, given, prompt, cells, target, context, notes });
+        ? { images: await makeAll(pipelines, request, given, target, context, notes) }
+        : await makeGrid(pipelines, { model, given, prompt, cells, target, context, notes });
     const seconds = (performance.now() - began) / 1000;
     result({ model, ...outcome, seconds, notes: [...notes] } satisfies Outcome, human);
   } finally {
     await pipeline.close();
+    await refiner?.close();
   }
+}
+
+/** What a second model is loaded with: not the first one's autoencoder and adapters. */
+function ownOptions({
+  variant,
+  device,
+  threads,
+  worker,
+  cacheFolder,
+  http,
+  lowMemory,
+}: PipelineOptions) {
+  return { variant, device, threads, worker, cacheFolder, http, lowMemory };
 }
 
 function human({ images, grid, notes }: Outcome): string {
@@ -111,37 +132,29 @@ function human({ images, grid, notes }: Outcome): string {
   return [...lines, ...(grid === undefined ? [] : [grid]), ...notes].join("\n");
 }
 
-/** Runs the task that the request is of. */
-function generate(pipeline: Pipeline, request: AnyRequest, signal: AbortSignal) {
-  if (request.extend !== undefined)
-    return outpaint(pipeline, { ...request, ...request.extend } as OutpaintRequest, { signal });
-  if (request.hires !== undefined && request.image === undefined)
-    return hiresFix(pipeline, request as HiresRequest, { signal });
-  if (request.mask !== undefined) return inpaint(pipeline, request as InpaintRequest, { signal });
-  if (request.image !== undefined)
-    return imageToImage(pipeline, request as ImageToImageRequest, { signal });
-  return textToImage(pipeline, request, { signal });
-}
-
 /** Everything is read and checked; nothing is computed or written. */
 function dryRun(
-  pipeline: Pipeline,
+  pipelines: Pipelines,
   model: string,
   request: AnyRequest,
   { result }: CommandContext,
 ): void {
-  const { image, mask, control, ...settings } = request;
+  const { pipeline, refiner } = pipelines;
+  const {
+    image,
+    mask: _mask,
+    depth: _depth,
+    control,
+    adapters,
+    imagePrompts,
+    ...settings
+  } = request;
   const size = image && "width" in image ? { width: image.width, height: image.height } : {};
   const resolved = {
     model,
     family: pipeline.family,
-    task: request.extend
-      ? "outpaint"
-      : mask
-        ? "inpaint"
-        : image
-          ? "image-to-image"
-          : "text-to-image",
+    ...(refiner && { refiner: refiner.name }),
+    task: taskOf(pipelines, request),
     width: pipeline.defaultSize,
     height: pipeline.defaultSize,
     ...(JSON.parse(
@@ -151,6 +164,8 @@ function dryRun(
     ) as object),
     ...size,
     ...(control && { control: control.map(({ image: _image, ...use }) => use) }),
+    ...(adapters && { adapters: adapters.map(({ image: _image, ...use }) => use) }),
+    ...(imagePrompts && { imagePrompts: imagePrompts.map(({ images: _images, ...use }) => use) }),
   };
   result(resolved, (value) =>
     Object.entries(value)
@@ -185,9 +200,9 @@ function targetOf(
   return { folder: join(output, ".."), file: output, format };
 }
 
-/** All pictures of a request, batch by batch. */
+/** All pictures of a request, batch by batch; each is written when it is there. */
 async function makeAll(
-  pipeline: Pipeline,
+  pipelines: Pipelines,
   request: AnyRequest,
   given: Given,
   target: Target,
@@ -197,25 +212,22 @@ async function makeAll(
   const { count = 1, batchSize } = given;
   const first = (request.seed as number | bigint | undefined) ?? randomSeed();
   const written: Written[] = [];
+  const write = async (image: ImageReady): Promise<void> => {
+    image.notes.forEach((note) => notes.add(note));
+    const file = target.file ?? (await freeName(target, pipelines.pipeline, image));
+    await save(file, image);
+    const { width, height } = image.image;
+    const seed = image.seed === undefined ? undefined : String(image.seed);
+    const { safety } = image;
+    written.push({ file, seed, width, height, ...(safety && { flagged: safety.flagged }) });
+  };
   for (let from = 0; from < count; from += batchSize) {
     const size = Math.min(batchSize, count - from);
     const seed = BigInt(first) + BigInt(from);
     const range = size > 1 ? `${from + 1}–${from + size}` : `${from + 1}`;
     const label = count > size ? `Picture ${range} of ${count}` : "Sampling";
     const batch = { ...request, count: size, seed, ...varied(request, from) };
-    const images = await makeBatch(pipeline, batch, label, given, context);
-    for (const image of images) {
-      image.notes.forEach((note) => notes.add(note));
-      const file = target.file ?? (await freeName(target, pipeline, image));
-      await save(file, image);
-      const { width, height } = image.image;
-      written.push({
-        file,
-        seed: image.seed === undefined ? undefined : String(image.seed),
-        width,
-        height,
-      });
-    }
+    await makeBatch(pipelines, batch, label, given, context, write);
   }
   return written;
 }
@@ -230,29 +242,25 @@ function randomSeed(): number {
 
 /** One run of the pipeline with a progress display. */
 async function makeBatch(
-  pipeline: Pipeline,
+  pipelines: Pipelines,
   request: AnyRequest,
   label: string,
   { preview }: Pick<Given, "preview">,
   { signal, progress }: CommandContext,
-): Promise<ImageReady[]> {
+  onImage: (image: ImageReady) => Promise<void>,
+): Promise<void> {
   let display: ReturnType<CommandContext["progress"]> | undefined;
-  let previews: Promise<void> = Promise.resolve();
-  const onEvent = (event: GenerationEvent): void => {
+  for await (const event of generate(pipelines, request, { signal })) {
     if (event.type === "step-start" && event.step === 0) {
       display?.end();
-      display = progress({ label: display ? "Second pass" : label, total: event.steps });
+      display = progress({ label: display ? "Next pass" : label, total: event.steps });
     }
     if (event.type === "step-end") display?.update(event.step + 1);
     if (event.type === "step-preview" && preview !== undefined)
-      previews = previews.then(() => savePicture(preview, tileImages(event.images)));
-  };
-  const images = await allImages(generate(pipeline, request, signal), onEvent).finally(() =>
-    previews.catch(() => undefined),
-  );
-  await previews;
+      await savePicture(preview, tileImages(event.images));
+    if (event.type === "image-ready") await onImage(event);
+  }
   display?.end();
-  return images;
 }
 
 function save(file: string, { image, recipe }: ImageReady): Promise<void> {
@@ -316,7 +324,7 @@ interface GridJob {
 }
 
 /** One picture per cell, named by a hash of its settings, so that it is found again; then all of them as one. */
-async function makeGrid(pipeline: Pipeline, job: GridJob) {
+async function makeGrid(pipelines: Pipelines, job: GridJob) {
   const { model, given, prompt, cells, target, context, notes } = job;
   const { axes, cells: all, seed } = cells;
   const folder = join(target.folder, "grid-cells");
@@ -324,14 +332,20 @@ async function makeGrid(pipeline: Pipeline, job: GridJob) {
   const images: Image[] = [];
   for (const [i, cell] of all.entries()) {
     const own = { ...given, seed, ...cell, count: 1 } as Given;
-    const request = await requestOf(own, String(cell.prompt ?? prompt), undefined);
+    const request = await requestOf(
+      own,
+      String(cell.prompt ?? prompt),
+      undefined,
+      pipelines.pipeline,
+    );
     const file = join(folder, `${await cellKey(model, own, request)}.png`);
     const reused = await isThere(file);
     if (!reused) {
       const label = `Picture ${i + 1} of ${all.length}`;
-      const [made] = await makeBatch(pipeline, request, label, given, context);
-      made.notes.forEach((note) => notes.add(note));
-      await save(file, made);
+      await makeBatch(pipelines, request, label, given, context, async (made) => {
+        made.notes.forEach((note) => notes.add(note));
+        await save(file, made);
+      });
     }
     const image = await readImage(file);
     images.push(image);
@@ -345,17 +359,10 @@ async function makeGrid(pipeline: Pipeline, job: GridJob) {
 
 /** Identity of a cell: its request, the files it begins with, and the model's size and time of change. */
 async function cellKey(model: string, given: Given, request: AnyRequest): Promise<string> {
-  const { image: _image, mask: _mask, control: _control, ...settings } = request;
-  const files = [
-    model,
-    given.vae,
-    given.image,
-    given.mask,
-    given.controlNet,
-    given.controlImage,
-    ...given.lora,
-    ...given.embedding,
-  ];
+  const { image: _image, mask: _mask, depth: _depth, ...others } = request;
+  const { control: _control, adapters: _adapters, imagePrompts: _pictures, ...settings } = others;
+  const strengths = [given.controlNet, given.t2iAdapter, given.ipAdapter];
+  const files = [model, ...filesOf(given)];
   const states = await Promise.all(
     files.map(async (file) =>
       file === undefined
@@ -366,7 +373,7 @@ async function cellKey(model: string, given: Given, request: AnyRequest): Promis
           ),
     ),
   );
-  const text = JSON.stringify([settings, states, readVersion()], (_, value: unknown) =>
+  const text = JSON.stringify([settings, strengths, states, readVersion()], (_, value: unknown) =>
     typeof value === "bigint" ? String(value) : value,
   );
   return createHash("sha256").update(text).digest("hex").slice(0, 24);

@@ -1,7 +1,9 @@
 /** The options of `nijimi generate`, under the names that users of diffusers and the A1111 web UI know. */
 import { IMAGE_FORMATS } from "../../images/probe.ts";
+import { BLENDS } from "../../pipelines/conditioning/blend.ts";
 import { HIRES_UPSCALERS } from "../../pipelines/hires-fix.ts";
 import { SEAMLESS_AXES } from "../../pipelines/hooks/seamless.ts";
+import { PRECISIONS } from "../../pipelines/networks/weights.ts";
 import { type PresetName, PRESETS } from "../../pipelines/presets.ts";
 import { EMPHASIS_MODES } from "../../text/prompt/emphasis.ts";
 import { PROMPT_GRAMMARS } from "../../text/prompt/plan.ts";
@@ -15,6 +17,19 @@ export const OPTIONS = {
   },
   promptFile: { type: "string", hint: "file", description: "Read the prompt from a file" },
   negativePrompt: { type: "string", alias: "n", description: "What to keep away from" },
+  prompt2: { type: "string", description: "Prompt of SDXL's second text encoder" },
+  negativePrompt2: { type: "string", description: "Negative prompt of SDXL's second text encoder" },
+  interpolateTo: {
+    type: "list",
+    hint: "prompt",
+    description: "Go on to this prompt, in as many pictures as --frames says",
+  },
+  frames: { type: "number", integer: true, min: 2, description: "Pictures on the way (8)" },
+  interpolation: {
+    type: "choice",
+    choices: BLENDS,
+    description: "Way between prompts: along the arc or the line (slerp)",
+  },
   model: {
     type: "string",
     alias: "m",
@@ -23,6 +38,13 @@ export const OPTIONS = {
   },
   variant: { type: "string", description: "Weights of this variant in a folder, such as fp16" },
   vae: { type: "string", hint: "path", description: "Another autoencoder" },
+  refiner: { type: "string", hint: "path", description: "SDXL's refiner, which finishes pictures" },
+  refinerStart: {
+    type: "number",
+    min: 0,
+    max: 1,
+    description: "Share of the way after which it goes on (0.8)",
+  },
   tokenizer: {
     type: "string",
     hint: "folder",
@@ -52,6 +74,8 @@ export const OPTIONS = {
     max: 1,
     description: "Keep guided pictures from over-exposure",
   },
+  timesteps: { type: "string", hint: "999,749,…", description: "Timesteps to visit, for --steps" },
+  sigmas: { type: "string", hint: "14.6,3,…", description: "Noise levels to visit, for --steps" },
   eta: { type: "number", min: 0, description: "Noise that DDIM adds at every step" },
   clipSkip: {
     type: "number",
@@ -93,6 +117,21 @@ export const OPTIONS = {
     max: 1,
     description: "How much of the picture is made anew (0.8; with a mask 1)",
   },
+  noiseLevel: {
+    type: "number",
+    integer: true,
+    min: 0,
+    description: "Upscalers: noise that --image gets first (20)",
+  },
+  imageGuidanceScale: {
+    type: "number",
+    description: "Checkpoints that edit by instruction: how strongly --image is kept to (1.5)",
+  },
+  depth: {
+    type: "string",
+    hint: "file",
+    description: "Checkpoints that see depth: depth of --image, near is white",
+  },
   extend: {
     type: "string",
     hint: "right=256",
@@ -126,12 +165,72 @@ export const OPTIONS = {
     choices: SEAMLESS_AXES,
     description: "Make pictures that continue when laid side by side",
   },
-  controlNet: { type: "string", hint: "path", description: "ControlNet" },
-  controlImage: { type: "string", hint: "file", description: "What the ControlNet looks at" },
-  controlScale: { type: "number", description: "How strongly it guides (1)" },
+  controlNet: { type: "list", hint: "path:0.8", description: "ControlNet with its strength" },
+  controlImage: {
+    type: "list",
+    hint: "file",
+    description: "What the ControlNet looks at; one for each",
+  },
+  controlScale: {
+    type: "number",
+    description: "Strength of those that have none of their own (1)",
+  },
   controlStart: { type: "number", min: 0, max: 1, description: "Share of the steps it begins at" },
   controlEnd: { type: "number", min: 0, max: 1, description: "Share of the steps it ends at" },
   guessMode: { type: "boolean", description: "Guide by the ControlNet's picture alone" },
+  ipAdapter: {
+    type: "list",
+    hint: "path:0.6",
+    description: "IP-Adapter with its strength: pictures as a part of the prompt",
+  },
+  ipAdapterImage: {
+    type: "list",
+    hint: "file,file",
+    description: "What the IP-Adapter sees; one picture or several for each",
+  },
+  imageEncoder: {
+    type: "string",
+    hint: "path",
+    description: "CLIP's image tower for IP-Adapters (the checkpoint's)",
+  },
+  t2iAdapter: { type: "list", hint: "path:0.8", description: "T2I-Adapter with its strength" },
+  t2iAdapterImage: {
+    type: "list",
+    hint: "file",
+    description: "What the T2I-Adapter looks at; one for each",
+  },
+  t2iAdapterEnd: {
+    type: "number",
+    min: 0,
+    max: 1,
+    description: "Share of the steps T2I-Adapters end at (1)",
+  },
+  freeu: {
+    type: "string",
+    hint: "s1=0.9,s2=0.2,b1=1.4,b2=1.6",
+    description: "FreeU: less of skip connections (s), more of the backbone (b)",
+  },
+  originalSize: { type: "string", hint: "1024x1024", description: "SDXL: size to look like" },
+  cropTopLeft: { type: "string", hint: "0,0", description: "SDXL: crop to look like" },
+  targetSize: { type: "string", hint: "1024x1024", description: "SDXL: size to look right at" },
+  negativeOriginalSize: {
+    type: "string",
+    hint: "512x512",
+    description: "SDXL: size not to look like",
+  },
+  negativeCropTopLeft: { type: "string", hint: "0,0", description: "SDXL: crop not to look like" },
+  negativeTargetSize: {
+    type: "string",
+    hint: "1024x1024",
+    description: "SDXL: size of the negative prompt",
+  },
+  aestheticScore: { type: "number", description: "SDXL's refiner: score to reach (6)" },
+  negativeAestheticScore: { type: "number", description: "SDXL's refiner: score to avoid (2.5)" },
+  safetyChecker: {
+    type: "string",
+    hint: "path",
+    description: 'Have a safety checker report what it flags; "own" is the checkpoint\'s',
+  },
   grid: {
     type: "string",
     hint: "axes",
@@ -152,7 +251,27 @@ export const OPTIONS = {
   format: { type: "choice", choices: IMAGE_FORMATS, default: "png", description: "Of the files" },
   preview: { type: "string", hint: "file", description: "Write a preview here after every step" },
   previewDecoder: { type: "string", hint: "path", description: "TAESD for better previews" },
+  precision: {
+    type: "choice",
+    choices: PRECISIONS,
+    description: "How weights are held and multiplied; quantised models are made once and kept",
+  },
+  vaeTile: {
+    type: "number",
+    integer: true,
+    min: 0,
+    description: "Side of the tiles, in latents, that pictures are decoded in; 0 is whole pictures",
+  },
+  lowMemory: {
+    type: "boolean",
+    description: "Give networks back as soon as a picture does not need them any more",
+  },
   device: { type: "string", description: "Device; see `nijimi devices`" },
   threads: { type: "number", integer: true, min: 1, description: "Threads of the networks" },
+  cache: {
+    type: "boolean",
+    default: true,
+    description: "Keep optimised networks for a fast start",
+  },
   dryRun: { type: "boolean", description: "Check everything, make nothing, print the settings" },
 } as const satisfies Options;

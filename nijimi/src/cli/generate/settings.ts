@@ -7,22 +7,32 @@ import { readMetadata } from "../../images/metadata/read.ts";
 import { parseRecipe, type Recipe } from "../../images/metadata/recipe.ts";
 import { EMBEDDED_MODEL } from "../../pipelines/embedded-model.ts";
 import type { HiresOptions } from "../../pipelines/hires-fix.ts";
-import type { OutpaintRequest } from "../../pipelines/outpaint.ts";
 import { preset } from "../../pipelines/presets.ts";
 import { requestOfRecipe } from "../../pipelines/recipe.ts";
 import type {
   GenerationRequest,
   ImageToImageRequest,
   InpaintRequest,
-  LoraUse,
+  MicroConditioning,
   TextToImageRequest,
 } from "../../pipelines/request.ts";
-import type { PipelineOptions } from "../../pipelines/pipeline.ts";
+import type { TileOptions } from "../../pipelines/networks/tiles.ts";
+import type { Pipeline, PipelineOptions } from "../../pipelines/pipeline.ts";
 import type { Device } from "../../runtime/engine.ts";
 import { home } from "../../internal/home.node.ts";
-import type { Values } from "../options.ts";
-import { inFolder, locateModel } from "./locate.ts";
+import { kebabCase, type Values } from "../options.ts";
+import { adapterFilesOf, adapterUsesOf } from "./adapters.ts";
+import { locateModel } from "./locate.ts";
 import type { OPTIONS } from "./options.ts";
+import {
+  parseCrop,
+  parseFreeU,
+  parseNumbers,
+  parseSeed,
+  parseSides,
+  parseSize,
+  type Sides,
+} from "./values.ts";
 
 /** Values of the options. */
 export type Given = Values<typeof OPTIONS>;
@@ -32,8 +42,13 @@ type Env = Readonly<Record<string, string | undefined>>;
 export type AnyRequest = TextToImageRequest &
   Partial<ImageToImageRequest & InpaintRequest> & {
     readonly hires?: HiresOptions;
-    readonly extend?: Pick<OutpaintRequest, (typeof SIDES)[number]>;
+    readonly extend?: Sides;
+    readonly prompts?: readonly string[];
+    readonly refinerStart?: number;
   };
+
+/** Means the checkpoint's own safety checker. */
+const OWN = "own";
 
 /** A recipe out of a picture or a JSON file; undefined without `--recipe`. */
 export async function readRecipe(path: string | undefined): Promise<Recipe | undefined> {
@@ -83,15 +98,6 @@ export async function modelOf(
   return locateModel(model ?? recipe?.model?.name ?? env.NIJIMI_MODEL ?? EMBEDDED_MODEL, env);
 }
 
-/** `a.safetensors:0.8` and others as names, paths and strengths. */
-export function parseLoras(list: readonly string[]): { path: string; use: LoraUse }[] {
-  return list.map((item) => {
-    const [, path, scale] = /^(.*?)(?::(-?[\d.]+))?$/s.exec(item) as RegExpExecArray;
-    const name = (path.split(/[\\/]/).at(-1) ?? path).replace(/\.\w+$/, "");
-    return { path, use: { name, ...(scale !== undefined && { scale: Number(scale) }) } };
-  });
-}
-
 /** What the pipeline is loaded with. */
 export async function pipelineOptionsOf(
   given: Given,
@@ -99,10 +105,6 @@ export async function pipelineOptionsOf(
   signal: AbortSignal,
 ): Promise<PipelineOptions> {
   const { models, cache } = home(env);
-  const loraFolder = `${models}/loras`;
-  const loras: Record<string, string> = {};
-  for (const { path, use } of parseLoras(given.lora))
-    loras[use.name] = (await inFolder(loraFolder, path)) ?? path;
   const embeddings = given.embedding.map((item) => {
     const at = item.indexOf("=");
     if (at < 1)
@@ -112,38 +114,53 @@ export async function pipelineOptionsOf(
   return {
     variant: given.variant,
     ...(given.vae !== undefined && { vae: await locateModel(given.vae, env) }),
-    loras,
-    findLora: (name) => inFolder(loraFolder, name),
+    ...(await adapterFilesOf(given, models, env)),
     embeddings: Object.fromEntries(embeddings) as Record<string, string>,
-    ...(given.controlNet !== undefined && {
-      controlNets: { control: await locateModel(given.controlNet, env) },
-    }),
     ...(given.previewDecoder !== undefined && { previewDecoder: given.previewDecoder }),
+    ...(given.safetyChecker !== undefined &&
+      given.safetyChecker !== OWN && {
+        safetyChecker: await locateModel(given.safetyChecker, env),
+      }),
+    ...(given.lowMemory && { lowMemory: true }),
     ...(given.seamless !== undefined && { seamless: given.seamless }),
     ...(given.tokenizer !== undefined && {
       tokenizers: { tokenizer: given.tokenizer, tokenizer_2: given.tokenizer },
     }),
+    ...(given.precision !== undefined && { precision: given.precision }),
+    quantizedFolder: `${cache}/quantized`,
     device: given.device as Device | undefined,
     threads: given.threads,
     worker: true,
-    cacheFolder: `${cache}/graphs`,
+    ...(given.cache && { cacheFolder: `${cache}/graphs` }),
     http: { signal },
   };
 }
 
 const PLAIN = [
   "negativePrompt", "width", "height", "steps", "sampler", "schedule", "guidanceScale", "guidanceRescale", "eta",
-  "clipSkip", "grammar", "emphasis", "strength",
+  "clipSkip", "grammar", "emphasis", "strength", "prompt2", "negativePrompt2", "refinerStart", "noiseLevel",
+  "imageGuidanceScale", "frames",
 ] as const; // prettier-ignore
 
 /** Tasks that begin with nothing but a prompt. */
 const FROM_TEXT = ["text-to-image", "hires-fix"];
+
+/** The refiner's path, from option or recipe. */
+export async function refinerOf(
+  { refiner }: Pick<Given, "refiner">,
+  recipe: Recipe | undefined,
+  env: Env,
+): Promise<string | undefined> {
+  const wanted = refiner ?? recipe?.extra?.refiner;
+  return typeof wanted === "string" ? locateModel(wanted, env) : undefined;
+}
 
 /** What the pipeline is asked for; the pictures of `--image` and others are read. */
 export async function requestOf(
   given: Given,
   prompt: string,
   recipe: Recipe | undefined,
+  pipeline?: Pick<Pipeline, "unet">,
 ): Promise<AnyRequest> {
   const base: Partial<AnyRequest> =
     recipe === undefined ? {} : requestOfRecipe({ ...recipe, prompt });
@@ -156,43 +173,41 @@ export async function requestOf(
     throw new NijimiError("option", "--mask needs --image, the picture that it belongs to.");
   if (given.extend !== undefined && (given.image === undefined || given.mask !== undefined))
     throw new NijimiError("option", "--extend needs --image, and goes without --mask.");
-  if ((given.controlNet === undefined) !== (given.controlImage === undefined))
-    throw new NijimiError("option", "--control-net and --control-image go together.");
-  const loras = parseLoras(given.lora).map(({ use }) => use);
   const own = Object.fromEntries(
     PLAIN.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])),
   ) as Partial<GenerationRequest>;
   return {
     ...base,
-    ...(given.preset !== undefined && preset(given.preset)),
+    ...(given.preset !== undefined && preset(given.preset, pipeline)),
     ...own,
     prompt,
-    ...(loras.length > 0 && { loras }),
-    ...(given.seed !== undefined && { seed: readSeed("--seed", given.seed) }),
+    ...(given.interpolateTo.length > 0 && {
+      prompts: [prompt, ...given.interpolateTo],
+      ...(given.interpolation && { how: given.interpolation }),
+    }),
+    ...(await adapterUsesOf(given)),
+    ...(given.timesteps !== undefined && {
+      timesteps: parseNumbers("--timesteps", given.timesteps),
+    }),
+    ...(given.sigmas !== undefined && { sigmas: parseNumbers("--sigmas", given.sigmas) }),
+    ...(given.freeu !== undefined && { freeU: parseFreeU(given.freeu) }),
+    ...(given.safetyChecker !== undefined && { checkSafety: true }),
+    ...(given.vaeTile !== undefined && { tiles: tilesOf(given.vaeTile) }),
+    microConditioning: microConditioningOf(given),
+    ...(given.seed !== undefined && { seed: parseSeed("--seed", given.seed) }),
     ...(given.noise !== undefined && { seedSource: given.noise }),
     ...(given.variationSeed !== undefined && {
       variation: {
-        seed: readSeed("--variation-seed", given.variationSeed),
+        seed: parseSeed("--variation-seed", given.variationSeed),
         strength: given.variationStrength ?? 0.1,
       },
     }),
     ...(given.image !== undefined && { image: await readImage(given.image) }),
     ...(given.mask !== undefined && { mask: await readImage(given.mask) }),
-    ...(given.controlImage !== undefined && {
-      control: [
-        {
-          name: "control",
-          image: await readImage(given.controlImage),
-          scale: given.controlScale,
-          start: given.controlStart,
-          end: given.controlEnd,
-          guessMode: given.guessMode,
-        },
-      ],
-    }),
+    ...(given.depth !== undefined && { depth: await readImage(given.depth) }),
     ...(given.preview !== undefined && { preview: {} }),
     ...hiresOf(given, recipe),
-    ...(given.extend !== undefined && { extend: parseExtend(given.extend) }),
+    ...(given.extend !== undefined && { extend: parseSides(given.extend) }),
   };
 }
 
@@ -214,29 +229,34 @@ function hiresOf(
   return { hires: Object.fromEntries(known) as HiresOptions };
 }
 
-const SIDES = ["left", "right", "top", "bottom"] as const;
-
-/** `right=256,top=64` */
-function parseExtend(text: string): Partial<Record<(typeof SIDES)[number], number>> {
-  const pairs = text.split(",").map((part) => {
-    const [, side, pixels] = /^\s*(\w+)\s*=\s*(\d+)\s*$/.exec(part) ?? [];
-    if (!(SIDES as readonly string[]).includes(side))
-      throw new NijimiError(
-        "option",
-        `--extend: ${JSON.stringify(part)} must be a side and pixels, such as right=256; sides: ${SIDES.join(", ")}.`,
-      );
-    return [side, Number(pixels)];
-  });
-  return Object.fromEntries(pairs) as ReturnType<typeof parseExtend>;
+function tilesOf(size: number): TileOptions | false {
+  return size === 0 ? false : { size, overlap: Math.floor(size / 4) };
 }
 
-/** Seeds reach to 2^64. */
-export function readSeed(option: string, text: string): number | bigint {
-  if (!/^\d{1,20}$/.test(text) || BigInt(text) >= 2n ** 64n)
-    throw new NijimiError(
-      "option",
-      `${option} must be a whole number from 0 to 2^64 − 1; got ${JSON.stringify(text)}.`,
-    );
-  const seed = BigInt(text);
-  return seed <= Number.MAX_SAFE_INTEGER ? Number(seed) : seed;
+/** What SDXL is told beside the prompts; undefined where nothing was given. */
+function microConditioningOf(given: Given): MicroConditioning | undefined {
+  const size = (
+    name: "originalSize" | "targetSize" | "negativeOriginalSize" | "negativeTargetSize",
+  ) => (given[name] === undefined ? undefined : parseSize(`--${kebabCase(name)}`, given[name]));
+  const crop = (name: "cropTopLeft" | "negativeCropTopLeft") =>
+    given[name] === undefined ? undefined : parseCrop(`--${kebabCase(name)}`, given[name]);
+  const negative = defined({
+    originalSize: size("negativeOriginalSize"),
+    cropTopLeft: crop("negativeCropTopLeft"),
+    targetSize: size("negativeTargetSize"),
+    aestheticScore: given.negativeAestheticScore,
+  });
+  return defined({
+    originalSize: size("originalSize"),
+    cropTopLeft: crop("cropTopLeft"),
+    targetSize: size("targetSize"),
+    aestheticScore: given.aestheticScore,
+    negative,
+  });
+}
+
+/** The fields that have a value; undefined when none has. */
+function defined<T extends object>(value: T): Partial<T> | undefined {
+  const known = Object.entries(value).filter(([, own]) => own !== undefined);
+  return known.length === 0 ? undefined : (Object.fromEntries(known) as Partial<T>);
 }

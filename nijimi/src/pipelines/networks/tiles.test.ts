@@ -44,14 +44,12 @@ describe.each([
     { size: 8, overlap: 1 },
   ])("are what they would be uncut: tiles of $size, $overlap shared", async (options) => {
     const sizes: number[] = [];
-    const watch = (result: F32, x: F32): F32 => (sizes.push(...x.shape.slice(2)), result);
+    const watched = (x: F32): F32 => {
+      sizes.push(...x.shape.slice(2));
+      return enlarge(x, 3);
+    };
     const latents = torchGenerator(1).randn([1, 2, height, width]);
-    const up = await tiled(
-      async (x) => watch(enlarge(x, 3), x),
-      latents,
-      { input: 1, output: 3 },
-      options,
-    );
+    const up = await tiled(async (x) => watched(x), latents, { input: 1, output: 3 }, options);
     expect(up.shape).toEqual([1, 2, height * 3, width * 3]);
     expect(difference(up, enlarge(latents, 3))).toBeLessThan(1e-6);
     expect(Math.max(...sizes)).toBeLessThanOrEqual(options.size);

@@ -24,7 +24,7 @@ import {
   sigmaToTimestep,
 } from "../../diffusion/schedules/discrete-sigmas.ts";
 import { makeSigmas, type SigmaScheduleName } from "../../diffusion/schedules/sigma-schedules.ts";
-import { NijimiError, invariant, unknownName } from "../../errors.ts";
+import { NijimiError, invariant, isNijimiError, unknownName } from "../../errors.ts";
 
 /** A schedule ready to run; see `DiffusersPlan`. */
 export interface SamplingPlan extends Pick<
@@ -117,6 +117,7 @@ const WHOLE_TIMESTEPS = [
  * @throws NijimiError `option` for unknown names and options that do not go together
  */
 export function samplingPlan(own: JsonObject, request: PlanRequest): SamplingPlan {
+  if (request.scheduler === undefined) requireScheduler(own);
   const config = request.scheduler ?? own;
   // The name of the config's own class means the config as it is.
   const isOwn = request.sampler === undefined || request.sampler === config["_class_name"];
@@ -131,6 +132,17 @@ export function samplingPlan(own: JsonObject, request: PlanRequest): SamplingPla
     return diffusersPlan(merged, request);
   }
   return nativePlan(named.sampler, schedule ?? "normal", config, request);
+}
+
+/** A checkpoint's config that no scheduler takes is the file's fault, not the caller's. */
+function requireScheduler(own: JsonObject): void {
+  try {
+    fromDiffusersConfig(own);
+  } catch (error) {
+    if (!isNijimiError(error) || error.code !== "option") throw error;
+    const message = `The checkpoint's scheduler: ${error.message} Give another as scheduler.`;
+    throw new NijimiError("checkpoint", message, { cause: error });
+  }
 }
 
 function withSchedule(config: JsonObject, schedule: SigmaScheduleName | undefined): JsonObject {

@@ -184,8 +184,18 @@ function pipelineOf(value: JsonValue | undefined, where: string): string {
       "unsupported",
       `${where} is ${refused[1]} (${value}), which this library does not run.`,
     );
-  if (!PIPELINES.includes(value)) throw unknownName("pipeline class", value, PIPELINES);
+  if (!PIPELINES.includes(value)) throw unknownClass(where, "pipeline class", value, PIPELINES);
   return value;
+}
+
+/** The file is what is wrong, not an option of the caller's. */
+function unknownClass(
+  where: string,
+  what: string,
+  name: string,
+  known: readonly string[],
+): NijimiError {
+  return new NijimiError("unsupported", `${where}: ${unknownName(what, name, known).message}`);
 }
 
 function partOf(name: string, value: readonly JsonValue[], where: string): Part {
@@ -202,7 +212,7 @@ function partOf(name: string, value: readonly JsonValue[], where: string): Part 
     );
   const kind = kindOf(className);
   if (kind === undefined || !LIBRARIES.includes(library))
-    throw unknownName("model class", `${library}.${className}`, modelClasses());
+    throw unknownClass(where, "model class", `${library}.${className}`, modelClasses());
   return { name, className, library, kind };
 }
 

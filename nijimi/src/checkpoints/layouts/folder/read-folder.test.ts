@@ -122,7 +122,7 @@ describe("is refused", () => {
     [
       "a pipeline class that nobody knows",
       index({ _class_name: "EvilPipeline" }),
-      "option",
+      "unsupported",
       /EvilPipeline/,
     ],
     [
@@ -131,7 +131,7 @@ describe("is refused", () => {
       "unsafe",
       /never run/,
     ],
-    ["a model class that is none", index({ unet: ["os", "system"] }), "option", /os\.system/],
+    ["a model class that is none", index({ unet: ["os", "system"] }), "unsupported", /os\.system/],
     [
       "a component outside",
       index({ "../x": ["diffusers", "UNet2DModel"] }),
@@ -154,7 +154,7 @@ describe("is refused", () => {
     [
       "a block type that nobody knows",
       config({ down_block_types: ["DownBlock9D"] }),
-      "option",
+      "checkpoint",
       /DownBlock9D/,
     ],
     [

@@ -1,0 +1,4 @@
+/** The nijimi command, from its sources. */
+import { main } from "../main.ts";
+
+await main();
