@@ -51,7 +51,16 @@ const MODELS: Readonly<Record<string, (config: Readonly<Record<string, unknown>>
         indices,
         commit_loss: loss,
         decoded: model.decode.apply(scope, "", quantised),
-        decoded_z_not_quantised: model.decode.apply(scope, "", z),
+        // With lookup_from_codebook, what is not to be quantised are indices.
+        ...(z === undefined
+          ? {}
+          : {
+              decoded_z_not_quantised: model.decode.apply(
+                scope,
+                "",
+                z.dtype === "int64" ? model.lookup.apply(scope, "", z) : z,
+              ),
+            }),
       };
     };
   },

@@ -88,7 +88,12 @@ const MODELS: Readonly<Record<string, (config: Config) => Forward>> = {
         "",
         inputs["pixel_values"],
       );
-      return { image_embeds: embeds, last_hidden_state: lastHiddenState, ...states(hiddenStates) };
+      return {
+        image_embeds: embeds,
+        last_hidden_state: lastHiddenState,
+        penultimate: hiddenStates.at(-2) as Sym,
+        ...states(hiddenStates),
+      };
     };
   },
   CLIPModel: (json) => {

@@ -11,6 +11,7 @@ import { constant, type Sym } from "nijimi/graph";
 import { float32 } from "nijimi/tensor";
 import type { Suite } from "../case.ts";
 import { runLayer } from "./run-layer.ts";
+import { conditionsOf } from "./unet-inputs.ts";
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -36,14 +37,15 @@ export const suite: Suite = {
         ),
       );
     const uniform = scalesOf(new Float32Array(count + 1).fill(1));
-    const guess = scalesOf(guessModeScales(count));
+    // As published: pooled residuals are not weighed by depth.
+    const guess = config.globalPoolConditions ? uniform : scalesOf(guessModeScales(count));
     return runLayer(c, {
       device,
       forward: (given, scope) => {
         const inputs = {
           sample: given["x"],
           timestep: given["t"],
-          encoderHiddenStates: given["encoder_hidden_states"],
+          ...conditionsOf(given),
         };
         const hint = given["controlnet_cond"];
         const residuals = control.apply(scope, "controlnet", {

@@ -73,7 +73,7 @@ export interface AutoencoderTiny {
 
 /** The model, under diffusers' parameter names (`encoder.layers.N`, `decoder.layers.N`). */
 export function autoencoderTiny(config: AutoencoderTinyConfig): AutoencoderTiny {
-  requireValues("AutoencoderTiny", config, { upsampleFn: ["nearest"] });
+  requireValues("AutoencoderTiny", config, { upsampleFn: ["nearest", "bilinear", "bicubic"] });
   const encoder = sequence(encoderLayers(config));
   const decoder = sequence(decoderLayers(config));
   return {
@@ -127,16 +127,18 @@ function decoderLayers({
   numDecoderBlocks: counts,
   latentChannels,
   actFn,
-  upsamplingScalingFactor,
+  upsamplingScalingFactor: scaleFactor,
+  upsampleFn,
   middleNorm,
 }: AutoencoderTinyConfig): Unary[] {
+  const mode = upsampleFn as "nearest" | "bilinear" | "bicubic";
   const last = channels.length - 1;
   return [
     conv2d(latentChannels, channels[0], 3, { padding: 1 }),
     fn(activation(actFn)),
     ...channels.flatMap((own, i) => [
       ...Array.from({ length: counts[i] }, () => tinyBlock(own, actFn, middleNorm && i === 0)),
-      ...(i === last ? [] : [fn((x) => interpolate(x, { scaleFactor: upsamplingScalingFactor }))]),
+      ...(i === last ? [] : [fn((x) => interpolate(x, { scaleFactor, mode }))]),
       conv2d(own, i === last ? outChannels : own, 3, { padding: 1, bias: i === last }),
     ]),
   ];

@@ -8,6 +8,12 @@ import type { Sym } from "../graph/primitives.ts";
 import { conv2d, groupNorm } from "../nn/basic.ts";
 import { type Layer, module } from "../nn/layer.ts";
 import { downsample2d, resnetBlock, upsample2d } from "./blocks/resnet.ts";
+import {
+  spatialNorm,
+  spatialNormAttention,
+  spatialResnetBlock,
+  type SpatialLayer,
+} from "./blocks/spatial-norm.ts";
 import { midBlock, spatialAttention } from "./blocks/unet-blocks.ts";
 
 /** What encoder and decoder share. */
@@ -141,10 +147,13 @@ export interface DecoderOptions extends AutoencoderShape {
   readonly inChannels: number;
   readonly outChannels: number;
   readonly upBlockTypes: readonly string[];
+  /** Norms follow the quantised latents, which are then the forward's second argument. @default false */
+  readonly spatialNorms?: boolean;
 }
 
 /** Latents [N, C, h, w] → images [N, outChannels, h·2ⁿ, w·2ⁿ], n = levels − 1. */
-export function decoder(options: DecoderOptions): Layer<readonly [Sym], Sym> {
+export function decoder(options: DecoderOptions): Layer<readonly [Sym, Sym?], Sym> {
+  if (options.spatialNorms === true) return spatialDecoder(options);
   const { upBlockTypes, layersPerBlock, normNumGroups } = options;
   const channels = options.blockOutChannels.toReversed();
   const last = channels.length - 1;
@@ -182,5 +191,64 @@ export function decoder(options: DecoderOptions): Layer<readonly [Sym], Sym> {
       return m.convOut(silu(m.convNormOut(h)));
     },
     { kind: "decoder" },
+  );
+}
+
+/** The decoder of MoVQ: norms by the latents, everything else as in {@link decoder}. */
+function spatialDecoder(options: DecoderOptions): Layer<readonly [Sym, Sym?], Sym> {
+  const { upBlockTypes, layersPerBlock, actFn, inChannels: latents } = options;
+  const channels = options.blockOutChannels.toReversed();
+  const last = channels.length - 1;
+  const resnet = (from: number, to: number): SpatialLayer =>
+    spatialResnetBlock(from, to, latents, actFn);
+  const pass = (
+    resnets: readonly ((x: Sym, z: Sym) => Sym)[],
+    attentions: readonly ((x: Sym, z: Sym) => Sym)[] | undefined,
+    x: Sym,
+    z: Sym,
+  ): Sym =>
+    resnets.reduce((h, block, i) => {
+      const next = block(h, z);
+      return attentions?.[i]?.(next, z) ?? next;
+    }, x);
+  const repeat = <T>(count: number, make: (i: number) => T): T[] =>
+    Array.from({ length: count }, (_, i) => make(i));
+  return module(
+    {
+      convIn: conv2d(latents, channels[0], 3, { padding: 1 }),
+      midBlock: module(
+        {
+          attentions: options.midBlockAddAttention
+            ? [spatialNormAttention(channels[0], latents)]
+            : undefined,
+          resnets: repeat(2, () => resnet(channels[0], channels[0])),
+        },
+        (m, x: Sym, z: Sym) => pass(m.resnets, m.attentions, x, z),
+      ),
+      upBlocks: upBlockTypes.map((name, i) =>
+        module(
+          {
+            resnets: repeat(layersPerBlock + 1, (j) =>
+              resnet(j === 0 ? channels[Math.max(0, i - 1)] : channels[i], channels[i]),
+            ),
+            attentions: attends(name, "UpDecoderBlock2D", "AttnUpDecoderBlock2D")
+              ? repeat(layersPerBlock + 1, () => spatialNormAttention(channels[i], latents))
+              : undefined,
+            upsamplers: i === last ? undefined : [upsample2d(channels[i], { useConv: true })],
+          },
+          (m, x: Sym, z: Sym) => {
+            const h = pass(m.resnets, m.attentions, x, z);
+            return m.upsamplers?.[0](h) ?? h;
+          },
+        ),
+      ),
+      convNormOut: spatialNorm(channels[last], latents),
+      convOut: conv2d(channels[last], options.outChannels, 3, { padding: 1 }),
+    },
+    (m, x: Sym, z: Sym = x) => {
+      const h = m.upBlocks.reduce((state, block) => block(state, z), m.midBlock(m.convIn(x), z));
+      return m.convOut(silu(m.convNormOut(h, z)));
+    },
+    { kind: "spatialDecoder" },
   );
 }

@@ -43,12 +43,14 @@ interface Kind {
   readonly light: boolean;
   /** Levels that halve their input. */
   readonly halves: (level: number) => boolean;
+  /** One more level of the last width; as published, for no level of the U-Net. */
+  readonly extra: boolean;
 }
 
 const KINDS: Readonly<Record<string, Kind>> = {
-  full_adapter: { entry: true, light: false, halves: (level) => level > 0 },
-  full_adapter_xl: { entry: true, light: false, halves: (level) => level === 2 },
-  light_adapter: { entry: false, light: true, halves: (level) => level > 0 },
+  full_adapter: { entry: true, light: false, halves: (level) => level > 0, extra: false },
+  full_adapter_xl: { entry: true, light: false, halves: (level) => level === 2, extra: false },
+  light_adapter: { entry: false, light: true, halves: (level) => level > 0, extra: true },
 };
 
 /**
@@ -63,13 +65,14 @@ export function t2iAdapter(config: T2iAdapterConfig): Layer<readonly [Sym], read
     throw unknownName("adapter_type", adapterType, Object.keys(KINDS));
   const kind = KINDS[adapterType];
   const unshuffled = inChannels * downscaleFactor ** 2;
+  const widths = kind.extra ? [...channels, channels[channels.length - 1]] : channels;
   const before = (level: number): number =>
-    level === 0 ? (kind.entry ? channels[0] : unshuffled) : channels[level - 1];
+    level === 0 ? (kind.entry ? channels[0] : unshuffled) : widths[level - 1];
   return module(
     {
       adapter: {
         convIn: kind.entry ? conv2d(unshuffled, channels[0], 3, { padding: 1 }) : undefined,
-        body: channels.map((own, level) =>
+        body: widths.map((own, level) =>
           kind.light
             ? lightLevel(before(level), own, numResBlocks, kind.halves(level))
             : fullLevel(before(level), own, numResBlocks, kind.halves(level)),

@@ -85,6 +85,10 @@ export interface QuantizerOptions {
   readonly legacy?: boolean;
 }
 
+const codebookEntries = (entries: number, width: number) => ({
+  weight: { shape: [entries, width], init: uniformInit(-1 / entries, 1 / entries) },
+});
+
 /** The codebook: z [N, C, h, w] → nearest entries by Euclidean distance, the first of equals. Parameter: embedding.weight. */
 export function vectorQuantizer(
   entries: number,
@@ -93,9 +97,7 @@ export function vectorQuantizer(
 ): Layer<readonly [Sym], Quantised> {
   return module(
     {
-      embedding: {
-        weight: { shape: [entries, width], init: uniformInit(-1 / entries, 1 / entries) },
-      },
+      embedding: codebookEntries(entries, width),
     },
     ({ embedding: { weight } }, z: Sym) => {
       const [n, , h, w] = z.shape;
@@ -129,12 +131,15 @@ export interface VqModel {
   readonly quantize: Layer<readonly [Sym], Quantised>;
   /** Latents, quantised or not, → images. */
   readonly decode: Layer<readonly [Sym], Sym>;
+  /** Indices [N, h, w] → the entries of the codebook as latents. */
+  readonly lookup: Layer<readonly [Sym], Sym>;
 }
 
 /** The model. */
 export function vqModel(config: VqModelConfig): VqModel {
-  requireValues("VQModel", config, { normType: ["group"] });
+  requireValues("VQModel", config, { normType: ["group", "spatial"] });
   const width = config.vqEmbedDim ?? config.latentChannels;
+  const spatialNorms = config.normType === "spatial";
   const book = module({ quantize: vectorQuantizer(config.numVqEmbeddings, width) }, (m, z: Sym) =>
     m.quantize(z),
   );
@@ -150,9 +155,14 @@ export function vqModel(config: VqModelConfig): VqModel {
     decode: module(
       {
         postQuantConv: conv2d(width, config.latentChannels, 1),
-        decoder: decoder({ ...config, inChannels: config.latentChannels }),
+        decoder: decoder({ ...config, inChannels: config.latentChannels, spatialNorms }),
       },
-      (m, z: Sym) => m.decoder(m.postQuantConv(z)),
+      (m, z: Sym) => m.decoder(m.postQuantConv(z), spatialNorms ? z : undefined),
+    ),
+    lookup: module(
+      { quantize: { embedding: codebookEntries(config.numVqEmbeddings, width) } },
+      ({ quantize: { embedding } }, indices: Sym) =>
+        transpose(gather(embedding.weight, indices, 0), [0, 3, 1, 2]),
     ),
   };
 }
