@@ -188,7 +188,10 @@ function makePlan(
     kind.inverse && !respaced
       ? tables.sigmas[noisiestTimestep(options, tables)]
       : kind.end(options, tables, respaced);
-  const sigmas = Float64Array.from([...levels, end], Math.fround);
+  // Rounding may put the last respaced level below the one that it stands for.
+  const last = levels[levels.length - 1];
+  const isRounding = !kind.inverse && end > last && end < last * (1 + 1e-5);
+  const sigmas = Float64Array.from([...levels, isRounding ? last : end], Math.fround);
   const truncated = (respaced ? timestepsOf(kind, options, tables, levels) : spaced).map(
     Math.trunc,
   );
