@@ -246,22 +246,33 @@ async function makeBatch(
   request: AnyRequest,
   label: string,
   { preview }: Pick<Given, "preview">,
-  { signal, progress }: CommandContext,
+  { signal, progress, say }: CommandContext,
   onImage: (image: ImageReady) => Promise<void>,
 ): Promise<void> {
   let display: ReturnType<CommandContext["progress"]> | undefined;
-  for await (const event of generate(pipelines, request, { signal })) {
-    if (event.type === "step-start" && event.step === 0) {
-      display?.end();
-      display = progress({ label: display ? "Next pass" : label, total: event.steps });
+  const slowStart = setTimeout(() => say(SLOW_START), SLOW_START_MILLISECONDS);
+  try {
+    for await (const event of generate(pipelines, request, { signal })) {
+      if (event.type === "step-start" && event.step === 0) {
+        display?.end();
+        display = progress({ label: display ? "Next pass" : label, total: event.steps });
+      }
+      if (event.type === "step-end") {
+        clearTimeout(slowStart);
+        display?.update(event.step + 1);
+      }
+      if (event.type === "step-preview" && preview !== undefined)
+        await savePicture(preview, tileImages(event.images));
+      if (event.type === "image-ready") await onImage(event);
     }
-    if (event.type === "step-end") display?.update(event.step + 1);
-    if (event.type === "step-preview" && preview !== undefined)
-      await savePicture(preview, tileImages(event.images));
-    if (event.type === "image-ready") await onImage(event);
+    display?.end();
+  } finally {
+    clearTimeout(slowStart);
   }
-  display?.end();
 }
+
+const SLOW_START_MILLISECONDS = 2500;
+const SLOW_START = "Getting the networks ready; the first time takes longest, since they are kept";
 
 function save(file: string, { image, recipe }: ImageReady): Promise<void> {
   return savePicture(file, image, recipeTexts({ ...recipe, software: `nijimi ${readVersion()}` }));
