@@ -50,7 +50,7 @@ const { values } = parseArgs({
     /** Another form of the model, for `comparison`: by default the same folder. */
     other: { type: "string" },
     /** JSON of options that the other form is loaded with. */
-    "other-options": { type: "string", default: "{}" },
+    "other-options": { type: "string", default: '{"precision":"int8"}' },
     output: { type: "string" },
     images: { type: "string", default: path.join(root, "docs/guide/images") },
     work: { type: "string", default: path.join(home(process.env).cache, "emoji-figures") },
