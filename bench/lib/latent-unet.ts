@@ -1,10 +1,11 @@
 /** The embedded model's U-Net with the settings of its recipe. */
-import { emojiLatent } from "../../nijimi/src/train/recipes/emoji/latent.ts";
-import { makeUnet, type TrainedUnet } from "../../nijimi/src/train/recipes/diffusion/unet.ts";
+import { type DiffusionSettings, loadRecipe, makeUnet, type TrainedUnet } from "nijimi/train";
+
+const settings = (await loadRecipe("emoji")).settings as unknown as DiffusionSettings;
 
 /** What it trains on: latents [batch, channels, side, side], states of texts [batch, tokens, width]. */
 export const LATENT_STEP = {
-  batch: emojiLatent.settings.batchSize,
+  batch: settings.batchSize,
   channels: 8,
   side: 16,
   tokens: 32,
@@ -13,5 +14,5 @@ export const LATENT_STEP = {
 
 /** The network. */
 export function latentUnet(): TrainedUnet {
-  return makeUnet(emojiLatent.settings, LATENT_STEP.channels, { textWidth: LATENT_STEP.width });
+  return makeUnet(settings, LATENT_STEP.channels, { textWidth: LATENT_STEP.width });
 }

@@ -1,9 +1,7 @@
 /** One training step of the embedded model's U-Net as one graph, served to `interleave.ts`. */
-import { mean, square, sub } from "../../nijimi/src/graph/ops.ts";
-import { spec } from "../../nijimi/src/graph/trace.ts";
-import { compileUpdate } from "../../nijimi/src/train/compile-program.ts";
+import { mean, spec, square, sub } from "nijimi/graph";
 import { torchGenerator } from "nijimi/tensor";
-import { adamW, initialVectors, type Program } from "nijimi/train";
+import { adamW, compileUpdate, initialVectors, type Program } from "nijimi/train";
 import { serve } from "../lib/contender.ts";
 import { LATENT_STEP, latentUnet } from "../lib/latent-unet.ts";
 

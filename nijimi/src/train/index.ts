@@ -10,6 +10,8 @@ export * from "./optimisers/schedules.ts";
 export * from "./optimisers/sgd.ts";
 export * from "./program.ts";
 export * from "./recipe.ts";
+export { makeUnet, type TrainedUnet } from "./recipes/diffusion/unet.ts";
+export type { DiffusionSettings, UnetSettings } from "./recipes/diffusion/settings.ts";
 export * from "./recipes/table.ts";
 export * from "./run/events.ts";
 export * from "./run/run-recipe.ts";
