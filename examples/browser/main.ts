@@ -1,5 +1,10 @@
 /** Pictures from text in a browser tab: a worker does the work, the page shows it. */
-import { connectPipelines, type ModelInput, type WorkerPipeline } from "nijimi/pipelines";
+import {
+  connectPipelines,
+  type ModelInput,
+  type Precision,
+  type WorkerPipeline,
+} from "nijimi/pipelines";
 import { startGenerating } from "./generate.ts";
 import { startModels } from "./models.ts";
 import { element, report } from "./page.ts";
@@ -7,7 +12,10 @@ import { element, report } from "./page.ts";
 const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
 const pipelines = connectPipelines(worker);
 
-let chosen: ModelInput | undefined;
+/** WASM has 4 GB for weights and all that is computed: larger models than this get weights of 8 bits. */
+const LARGEST_FLOAT = 1e9;
+
+let chosen: { readonly input: ModelInput; readonly bytes: number } | undefined;
 let current: { readonly key: string; readonly model: WorkerPipeline } | undefined;
 let choices = 0;
 
@@ -15,20 +23,27 @@ let choices = 0;
 async function loaded(): Promise<WorkerPipeline> {
   if (chosen === undefined) throw new Error("Choose a model first.");
   const device = element("select", "device").value as "wasm" | "webgpu";
-  const precision = element("select", "precision").value as "float32" | "int8-weights";
+  const precision = precisionFor(chosen.bytes);
   const key = `${choices} ${device} ${precision}`;
   if (current?.key === key) return current.model;
   await current?.model.close();
   current = undefined;
-  const model = await pipelines.load(chosen, { device, precision });
+  const model = await pipelines.load(chosen.input, { device, precision });
   current = { key, model };
   for (const side of ["width", "height"])
     element("input", side).placeholder = String(model.defaultSize);
   return model;
 }
 
-async function choose(name: string, input: ModelInput): Promise<void> {
-  chosen = input;
+function precisionFor(bytes: number): Precision {
+  const asked = element("select", "precision").value as Precision | "auto";
+  if (asked !== "auto") return asked;
+  return bytes > LARGEST_FLOAT ? "int8-weights" : "float32";
+}
+
+/** @param bytes of the model; Infinity where nobody knows */
+async function choose(name: string, input: ModelInput, bytes: number): Promise<void> {
+  chosen = { input, bytes };
   choices++;
   element("p", "chosen").textContent = `In use: ${name}`;
   element("button", "generate").disabled = false;
