@@ -37,6 +37,9 @@ const CEILINGS = {
   'export * from "nijimi"; export * from "nijimi/runtime"; export * from "nijimi/graph"; export * from "nijimi/onnx"; export * from "nijimi/nn";': 60_000,
   'export { compile } from "nijimi/runtime";': 45_000,
   'export { float32 } from "nijimi/tensor";': 2_000,
+  // A page whose worker makes the pictures, and the worker with both vocabularies (the half of it, loaded on demand).
+  'export { connectPipelines } from "nijimi/pipelines";': 3_000,
+  'export * from "nijimi/pipelines";': 450_000,
 } as const;
 
 describe("bundles for browsers", () => {
