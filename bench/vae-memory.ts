@@ -2,7 +2,7 @@
  * Memory of large pictures: Stable Diffusion's autoencoder at full size (random weights) decodes and encodes 2048²,
  * in tiles as it does by itself. Ends non-zero when the process's peak is above 2 GB.
  *
- *   npm run bench -- vae-memory [--side 2048] [--whole]
+ *   npm run bench -- vae-memory [-- --side 1536 --whole]
  *
  * `--whole` does not cut the picture, for comparison.
  */

@@ -57,7 +57,8 @@ export function autoencoder(
         const run = await compile(
           ({ x }) => layer.apply(parameterScope({ intercept: options.hook }), "", x),
           { x: spec("float32", ["batch", channels, "height", "width"]) },
-          { ...sessionOptions(options), ...weights },
+          // It runs once per picture, but needs much: what it needed is given back.
+          { ...sessionOptions(options), frugal: true, ...weights },
         );
         return { dispose: () => run.dispose(), run: async (x) => (await run({ x })) as F32 };
       },
