@@ -25,6 +25,7 @@ export default defineConfig({
     provide: {
       cases: listCases(cases, ["ops", "blocks"]),
       pipelineCases: listCases(cases, ["pipelines"]),
+      allPipelines: process.env.NIJIMI_PIPELINES === "all",
       pipelineFiles: listFiles(`${cases}/pipelines`),
     },
     testTimeout: 120_000,

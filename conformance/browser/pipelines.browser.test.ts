@@ -16,6 +16,8 @@ declare module "vitest" {
   export interface ProvidedContext {
     pipelineCases: readonly CaseAddress[];
     pipelineFiles: PipelineFiles;
+    /** Run the slow ones too. */
+    allPipelines: boolean;
   }
 }
 
@@ -29,12 +31,17 @@ const cases = found
   )
   .sort((a, b) => (pipelineKey(a) < pipelineKey(b) ? -1 : 1));
 
-/** All cases on WASM. A GPU that the processor imitates takes half a minute for each: there one case of each task. */
+/**
+ * A GPU that the processor imitates takes half a minute for each case. There it is one of each task, and without
+ * NIJIMI_PIPELINES=all only the first.
+ */
+const ON_GPU = ["sd1_controlnet", "sd1_lora_kohya", "sd1_seed_euler_a", "sd1_inpaint4_ddim"];
+
 const CASES: Readonly<Record<"wasm" | "webgpu", readonly Case[]>> = {
   wasm: cases,
-  webgpu: ["sd1_seed_euler_a", "sd1_lora_kohya", "sd1_controlnet", "sd1_inpaint4_ddim"].flatMap(
-    (name) => cases.filter(({ json }) => json.name === name),
-  ),
+  webgpu: cases
+    .filter(({ json }) => ON_GPU.includes(json.name ?? ""))
+    .slice(0, inject("allPipelines") ? ON_GPU.length : 1),
 };
 
 describe.each(["wasm", "webgpu"] as const)("on %s", (device) => {

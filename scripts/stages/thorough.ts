@@ -26,13 +26,16 @@ export function thoroughStages(
   const present = existsSync(FIXTURES);
   if (!present) say(`${FIXTURES} is not there: conformance runs the committed cases only.`);
   const cases = present ? ["--cases", FIXTURES] : [];
-  const inBrowser: Record<string, string> = present ? { NIJIMI_CASES: FIXTURES } : {};
+  const inBrowser: Record<string, string> = {
+    NIJIMI_PIPELINES: "all",
+    ...(present && { NIJIMI_CASES: FIXTURES }),
+  };
   const browserTests = ["--config", "vitest.browser.config.ts", "conformance"];
   const gpu = [...cases, "--only", "ops,blocks", "--device", "webgpu"];
   return [
     conformanceStage("conformance-all", results, cases, 30),
     conformanceStage("conformance-webgpu", results, gpu, 15, { env: softwareVulkan(browser) }),
-    { ...vitestStage("conformance-browser", results, browserTests, 15), env: inBrowser },
+    { ...vitestStage("conformance-browser", results, browserTests, 25), env: inBrowser },
     conformanceStage("conformance-built", results, [], 10, { built: true }),
     ...dataStages(results, say),
     ...newerNodeStages(results, say),
