@@ -23,7 +23,7 @@ export function jitterColor(
     (uniform() * 2 - 1) * hue,
   ];
   const color = planes.slice(0, Math.min(3, planes.length));
-  if (brightness > 0) for (const plane of color) blend(plane, () => 0, b);
+  if (brightness > 0) for (const plane of color) blend(plane, 0, b);
   const grey =
     color.length === 3
       ? (i: number) => WR * color[0][i] + WG * color[1][i] + WB * color[2][i]
@@ -31,19 +31,24 @@ export function jitterColor(
   if (contrast > 0) {
     let mean = 0;
     for (let i = 0; i < color[0].length; i++) mean += grey(i) / color[0].length;
-    for (const plane of color) blend(plane, () => mean, c);
+    for (const plane of color) blend(plane, mean, c);
   }
   if (color.length < 3) return;
   if (saturation > 0) {
-    const greys = Float32Array.from(color[0], (_, i) => grey(i));
-    for (const plane of color) blend(plane, (i) => greys[i], s);
+    const greys = new Float32Array(color[0].length);
+    for (let i = 0; i < greys.length; i++) greys[i] = grey(i);
+    for (const plane of color) blendWith(plane, greys, s);
   }
   if (hue > 0) turnHue(color, h * 2 * Math.PI);
 }
 
-function blend(plane: Float32Array, other: (i: number) => number, factor: number): void {
+function blend(plane: Float32Array, other: number, factor: number): void {
+  for (let i = 0; i < plane.length; i++) plane[i] = clamp(other + factor * (plane[i] - other));
+}
+
+function blendWith(plane: Float32Array, other: Float32Array, factor: number): void {
   for (let i = 0; i < plane.length; i++)
-    plane[i] = clamp(other(i) + factor * (plane[i] - other(i)));
+    plane[i] = clamp(other[i] + factor * (plane[i] - other[i]));
 }
 
 function turnHue([red, green, blue]: readonly Float32Array[], angle: number): void {
