@@ -20,7 +20,7 @@ type F32 = Tensor<"float32">;
 /**
  * Pictures in which the masked part is made anew, as events.
  *
- * @throws NijimiError `shape` for a mask of another size, `unsupported` for a U-Net of neither kind
+ * @throws NijimiError `option` for a mask of another size, `unsupported` for a U-Net of neither kind
  * @example
  * const [{ image }] = await allImages(inpaint(pipeline, { prompt: "a hat", image: photo, mask, strength: 1 }));
  */

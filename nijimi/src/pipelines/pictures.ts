@@ -49,7 +49,7 @@ export function requireSize(
   const { height, width } = sizeOfPicture(picture);
   if (height !== wanted.height || width !== wanted.width)
     throw new NijimiError(
-      "shape",
+      "option",
       `${what} is ${width}×${height}; expected ${wanted.width}×${wanted.height}, the size of the picture. Resize it first.`,
     );
 }

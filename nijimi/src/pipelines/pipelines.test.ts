@@ -198,7 +198,7 @@ describe("with a picture", () => {
     [
       "a mask of another size",
       { mask: createImage(16, 32, 1, new Uint8Array(512)) },
-      "shape",
+      "option",
       /16×32/,
     ],
     ["a strength that leaves no step", { strength: 0.1 }, "option", /leaves none/],

@@ -1,0 +1,189 @@
+/** `nijimi generate` on a tiny model: what it writes, what it refuses and with which exit code, and how it stops. */
+import { spawn } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, test } from "vitest";
+import { encodeImage } from "../../images/codec.ts";
+import { createImage } from "../../images/image.ts";
+import { runCommandLine } from "../run.ts";
+
+const CASES = fileURLToPath(new URL("../../../../conformance/cases/pipelines/", import.meta.url));
+const MODEL = join(CASES, "sd2/diffusers");
+const task = (name: string): string => join(CASES, "tasks", name);
+const folder = mkdtempSync(join(tmpdir(), "generate-"));
+afterAll(() => rmSync(folder, { recursive: true, maxRetries: 5 }));
+const env = { ...process.env, NIJIMI_HOME: join(folder, "home") };
+const output = join(folder, "out");
+const SMALL = ["-W", "32", "-H", "32", "-s", "2", "--seed", "5", "--threads", "1", "-o", output];
+
+async function run(...line: string[]) {
+  const written = { stdout: "", stderr: "" };
+  const stream = (name: "stdout" | "stderr") => ({
+    write: (text: string) => void (written[name] += text),
+  });
+  const code = await runCommandLine(["generate", ...line], {
+    stdout: stream("stdout"),
+    stderr: stream("stderr"),
+    env,
+    signal: new AbortController().signal,
+    now: () => 0,
+    version: "1.2.3",
+  });
+  return { code, ...written };
+}
+
+async function pictureFile(name: string, width: number, height: number): Promise<string> {
+  const file = join(folder, name);
+  const image = createImage(width, height, 3, new Uint8Array(width * height * 3).fill(90));
+  writeFileSync(file, await encodeImage(image, { format: "png" }));
+  return file;
+}
+
+/** A copy of the model with one file changed. */
+function changed(name: string, file: string, contents: string): string {
+  const copy = join(folder, name);
+  cpSync(MODEL, copy, { recursive: true });
+  writeFileSync(join(copy, file), contents);
+  return copy;
+}
+
+test("writes a picture, and by its recipe the same again", async () => {
+  const made = await run("a red cat", "-m", MODEL, ...SMALL, "--json", "--quiet");
+  expect(made).toMatchObject({ code: 0, stderr: "" });
+  const [{ file, seed }] = (JSON.parse(made.stdout) as { images: { file: string; seed: string }[] })
+    .images;
+  expect(seed).toBe("5");
+  const again = join(folder, "again.png");
+  expect(await run("--recipe", file, "-m", MODEL, "--threads", "1", "-o", again)).toMatchObject({
+    code: 0,
+  });
+  expect(existsSync(again)).toBe(true);
+});
+
+test("a way through prompts writes every picture on it", async () => {
+  const frames = join(folder, "frames");
+  const line = ["a cat", "-m", MODEL, ...SMALL, "--interpolate-to", "a moon", "--frames", "3"];
+  expect(await run(...line, "-o", frames, "--quiet")).toMatchObject({ code: 0 });
+  expect(readdirSync(frames)).toHaveLength(3);
+});
+
+describe("is refused, with nothing written", () => {
+  const refused = join(folder, "refused");
+  const line = [...SMALL.slice(0, -1), refused, "-m", MODEL];
+  const wide = pictureFile("wide.png", 48, 32);
+  const square = pictureFile("square.png", 32, 32);
+  const file = (path: Promise<string>) => path;
+
+  test.each<[string, number, RegExp, () => Promise<string[]> | string[]]>([
+    ["a size that is no multiple of 8", 2, /24 or 32/, () => ["a cat", ...line, "-W", "30"]],
+    ["ten thousand words", 2, /tokens/, () => ["cat ".repeat(10_000), ...line]],
+    [
+      "a mask of another size",
+      2,
+      /48×32/,
+      async () => ["a", ...line, "-i", await file(square), "--mask", await file(wide)],
+    ],
+    [
+      "a picture for a ControlNet of another size",
+      2,
+      /48×32/,
+      async () => [
+        ...["a cat", ...line, "--control-net", task("controlnet-0")],
+        ...["--control-image", await file(wide)],
+      ],
+    ],
+    [
+      "a ControlNet without a picture",
+      2,
+      /go together/,
+      () => ["a", ...line, "--control-net", "x"],
+    ],
+    ["FreeU without factors", 2, /such as b1=1.4/, () => ["a cat", ...line, "--freeu", "yes"]],
+    ["a size of no numbers", 2, /such as 1024x768/, () => ["a", ...line, "--target-size", "big"]],
+    ["a model that is not there", 3, /no model/, () => ["a cat", ...line, "-m", "./nowhere"]],
+    [
+      "a ControlNet in the place of a model",
+      3,
+      /has no unet/,
+      () => ["a cat", ...line, "-m", task("controlnet-0")],
+    ],
+    [
+      "a model in the place of a ControlNet",
+      3,
+      /expected a ControlNet/,
+      async () => [
+        ...["a cat", ...line, "--control-net", MODEL],
+        ...["--control-image", await file(square)],
+      ],
+    ],
+    [
+      "a checkpoint that needs a picture",
+      3,
+      /upscaling/,
+      () => ["a cat", ...line, "-m", task("upscaler")],
+    ],
+    [
+      "a pipeline class that nobody knows",
+      3,
+      /MyPipeline/,
+      () => [
+        ...["a cat", ...line, "-m"],
+        changed("class", "model_index.json", '{"_class_name": "MyPipeline"}'),
+      ],
+    ],
+    [
+      "a scheduler that nobody knows",
+      3,
+      /MyScheduler/,
+      () => [
+        ...["a cat", ...line, "-m"],
+        changed("sch", "scheduler/scheduler_config.json", '{"_class_name": "MyScheduler"}'),
+      ],
+    ],
+    [
+      "a config of another network",
+      3,
+      /different networks|lacks/,
+      () => [
+        ...["a cat", ...line, "-m"],
+        changed("vae", "vae/config.json", '{"_class_name": "AutoencoderKL"}'),
+      ],
+    ],
+    [
+      "a safety checker that is not there",
+      2,
+      /no safety/,
+      () => ["a", ...line, "--safety-checker", "own"],
+    ],
+  ])("%s", async (_, code, message, given) => {
+    const result = await run(...(await given()), "--quiet");
+    expect(result.stderr).toMatch(message);
+    expect(result.code).toBe(code);
+    expect(existsSync(refused)).toBe(false);
+  });
+});
+
+test("stops within a step at Ctrl-C, with 130, and leaves nothing half-written", async () => {
+  const program = fileURLToPath(new URL("../testing/nijimi.ts", import.meta.url));
+  const stopped = join(folder, "stopped");
+  const line = ["a cat", "-m", MODEL, ...SMALL, "-s", "500", "--count", "2", "-o", stopped];
+  const child = spawn(
+    process.execPath,
+    ["--conditions=@nijimi/source", "--import", "tsx", program, "generate", ...line],
+    { env },
+  );
+  let [stderr, atSignal] = ["", ""];
+  child.stderr.on("data", (data: Buffer) => {
+    stderr += data.toString();
+    if (atSignal === "" && /Sampling|Picture/.test(stderr)) {
+      atSignal = stderr;
+      child.kill("SIGINT");
+    }
+  });
+  const code = await new Promise((resolve) => child.on("close", resolve));
+  expect(stderr).toContain("Cancelled");
+  expect(code).toBe(130);
+  expect(existsSync(stopped) ? readdirSync(stopped) : []).toEqual([]);
+}, 60_000);
