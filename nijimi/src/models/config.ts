@@ -12,7 +12,8 @@ export type ConfigJson = Readonly<Record<string, unknown>>;
  *
  * @param ignored snake_case keys that change nothing here; `"others"`: all that are not in `defaults`, for transformers'
  * configs, which carry the settings of everything that any model of the library can do
- * @throws NijimiError `option` for a key that is neither in `defaults` nor ignored
+ * @throws NijimiError `option` for a key that is neither in `defaults` nor ignored, or a value of another type than the
+ * default's; one value per level may stand for a number or a switch, and null for all but lists
  * @example
  * const config = readConfig("UNet2DModel", json, UNET_2D_DEFAULTS, ["sample_size"]);
  */
@@ -39,9 +40,22 @@ export function readConfig<Config extends object>(
         `${what}: unknown config key "${key}"${near.length > 0 ? `; nearest: ${near.join(", ")}` : ""}. This network may be newer than nijimi.`,
       );
     }
+    if (!isLike(value, config[name]))
+      throw new NijimiError(
+        "option",
+        `${what}: ${key} = ${JSON.stringify(value)}; expected a value like ${JSON.stringify(config[name])}.`,
+      );
     config[name] = value;
   }
   return config as Config;
+}
+
+/** True when a value can stand where the default does; a default of null says nothing about the type. */
+function isLike(value: unknown, usual: unknown): boolean {
+  if (usual === null || usual === undefined) return true;
+  if (value === null) return !Array.isArray(usual);
+  if (Array.isArray(value)) return Array.isArray(usual) || /number|boolean/.test(typeof usual);
+  return typeof value === typeof usual && !Array.isArray(usual);
 }
 
 /** One value per level from a number or a list; refuses lists of lists (another number of blocks in one level). */

@@ -1,4 +1,5 @@
 /** Layers with parameters of their own: linear, convolutions, norms, embedding. Names and defaults are torch's. */
+import { NijimiError } from "../errors.ts";
 import {
   type Conv2dOptions,
   conv1d as conv1dOp,
@@ -145,8 +146,13 @@ function affineParameters(shape: readonly number[], { affine = true, bias = true
   };
 }
 
-/** Group norm over [N, C, …]; eps @default 1e-5. */
+/** Group norm over [N, C, …]; eps @default 1e-5. @throws NijimiError `option` when the groups do not divide C */
 export function groupNorm(groups: number, channels: number, options: NormOptions = {}): UnaryLayer {
+  if (channels % groups !== 0)
+    throw new NijimiError(
+      "option",
+      `Group norm: ${channels} channels and ${groups} groups; expected a number of groups that divides the channels.`,
+    );
   return module(
     affineParameters([channels], options),
     (m, x: Sym) => groupNormOp(x, groups, m.weight, m.bias, { eps: options.eps ?? 1e-5 }),

@@ -148,6 +148,10 @@ const TOKENIZERS = [
   "BertTokenizerFast",
 ];
 
+/** Names that only components have. */
+const COMPONENTS =
+  /^(unet|vae|vqvae|scheduler|(text_encoder|tokenizer)(_\d)?|controlnet|safety_checker)$/;
+
 /**
  * Reads a `model_index.json`.
  *
@@ -161,8 +165,14 @@ export function parseModelIndex(text: string, where: string): ModelIndex {
   const settings: JsonObject = Object.create(null) as JsonObject;
   for (const [name, value] of Object.entries(index)) {
     if (name.startsWith("_")) continue;
-    if (!Array.isArray(value)) settings[name] = value;
-    else if (value.some((item) => item !== null)) parts.push(partOf(name, value, where));
+    if (!Array.isArray(value)) {
+      if (value !== null && COMPONENTS.test(name))
+        throw new NijimiError(
+          "format",
+          `${where}: component "${name}" must be [library, class]; got ${JSON.stringify(value)}.`,
+        );
+      settings[name] = value;
+    } else if (value.some((item) => item !== null)) parts.push(partOf(name, value, where));
   }
   return { pipeline, parts, settings };
 }
