@@ -15,6 +15,7 @@ export type { DiffusionSettings, UnetSettings } from "./recipes/diffusion/settin
 export * from "./recipes/table.ts";
 export * from "./run/events.ts";
 export * from "./run/run-recipe.ts";
+export * from "./sanity.ts";
 export * from "./settings.ts";
 export type { Together } from "./split-step.ts";
 export * from "./state.ts";

@@ -10,6 +10,7 @@ import { type StepEnd, train, type TrainOptions } from "./loop.ts";
 import { adamW } from "./optimisers/adam.ts";
 import { sgd } from "./optimisers/sgd.ts";
 import { initialVectors, type Program } from "./program.ts";
+import { checkOneBatch } from "./sanity.ts";
 import { DATA_START, type TrainingState } from "./state.ts";
 
 /** y = x·w + b, fitted to what a fixed w makes of random x. */
@@ -175,6 +176,27 @@ describe("train", () => {
     });
     const diverging = regression({ learningRate: 1e30 });
     await expect(run(diverging, { feed: rows(8) })).rejects.toThrow(/the loss "model" is/);
+  });
+
+  it("checks that one batch is learnt, with the largest of the rates", async () => {
+    const options = { planned: 100, randomFor: () => torchGenerator(1), now: () => 0, threads: 1 };
+    const program = regression();
+    const rising = (rate: number): Program => ({
+      ...program,
+      players: {
+        model: { ...program.players["model"], learningRate: (n) => (rate * n) / 100 },
+      },
+    });
+    const { first, last, updates } = await checkOneBatch(rising(0.1), {
+      ...options,
+      feed: rows(8),
+    });
+    expect(updates).toBe(60);
+    expect(last).toBeLessThan(0.5 * first);
+    await expect(checkOneBatch(rising(0), { ...options, feed: rows(8) })).rejects.toMatchObject({
+      code: "numeric",
+      message: expect.stringContaining("is not learnt"),
+    });
   });
 
   it("compares embeddings across the parts of a batch", async () => {

@@ -51,6 +51,10 @@ export const command = defineCommand({
       description: "Time between previews and figures on held-out data",
     },
     saveModel: { type: "boolean", description: "Write the model of the run's last checkpoint" },
+    check: {
+      type: "boolean",
+      description: "Only see whether one batch is learnt, which takes a minute and keeps nothing",
+    },
     dryRun: { type: "boolean", description: "Print the settings and stop" },
   },
   examples: [
@@ -63,6 +67,7 @@ export const command = defineCommand({
       command: "train emoji-autoencoder --set channels=[64,64,128,128]",
       description: "With another setting, here a larger network",
     },
+    { command: "train diffusion --set data=photos --check", description: "Can it learn at all?" },
     { command: "train emoji-autoencoder --dry-run", description: "What would be trained, and how" },
   ],
   async run(values, { env, signal, result, say, progress }) {
@@ -86,6 +91,7 @@ export const command = defineCommand({
       folder,
       resume: resume || saveModel,
       saveOnly: saveModel,
+      check: values.check,
       workers,
       checkpointMinutes,
       previewMinutes,
@@ -100,6 +106,16 @@ export const command = defineCommand({
     together?.finalize();
     if (!speaks) return;
     view.end();
+    if (last?.type === "batch-learnt") {
+      const { first, updates } = last;
+      const lowest = last.last;
+      result(
+        { first, last: lowest, updates },
+        () =>
+          `One batch is learnt: loss ${first.toPrecision(4)} → ${lowest.toPrecision(4)} in ${updates} updates.`,
+      );
+      return;
+    }
     const model = last?.type === "run-end" ? last.model : undefined;
     result({ folder, ...(model !== undefined && { model }) }, () =>
       model === undefined ? `Stopped; go on with --resume. ${folder}` : model,

@@ -1,6 +1,7 @@
 /** What a run reports and how it is started. */
 import type { Device } from "../../runtime/engine.ts";
 import type { LoopEvent } from "../loop.ts";
+import type { OneBatch } from "../sanity.ts";
 import type { Together } from "../split-step.ts";
 
 export type RunEvent =
@@ -21,6 +22,8 @@ export type RunEvent =
       readonly update: number;
       readonly values: Readonly<Record<string, number>>;
     }
+  /** Of a check: one batch, seen again and again, is learnt. */
+  | ({ readonly type: "batch-learnt" } & OneBatch)
   | { readonly type: "checkpoint-saved"; readonly update: number; readonly folder: string }
   | { readonly type: "run-end"; readonly update: number; readonly model: string };
 
@@ -32,6 +35,8 @@ export interface RunOptions {
   readonly resume?: boolean;
   /** Write the model of the last checkpoint and end. @default false */
   readonly saveOnly?: boolean;
+  /** Only see whether one batch is learnt; nothing of it is kept. @default false */
+  readonly check?: boolean;
   /** Minutes between checkpoints. @default 5 */
   readonly checkpointMinutes?: number;
   /** Checkpoints that stay. @default 2 */

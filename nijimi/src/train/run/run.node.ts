@@ -12,6 +12,7 @@ import { type LoopEvent, train } from "../loop.ts";
 import { initialVectors, type Program } from "../program.ts";
 import type { Platform } from "../platform.ts";
 import type { CommonSettings, Recipe, Settings, Training } from "../recipe.ts";
+import { checkOneBatch, type OneBatch } from "../sanity.ts";
 import { shareState } from "../share-state.ts";
 import { DATA_START, type TrainingState } from "../state.ts";
 import { loadLatest, saveCheckpoint } from "./checkpoint.node.ts";
@@ -31,7 +32,8 @@ export const runRecipe: Platform["runRecipe"] = async function* <S extends Commo
   const rank = together ?? ALONE;
   const writes = rank.index === 0;
   const folder = runFolder(options.folder);
-  if (writes) await claimFolder(folder, recipe.name, settings, options.resume === true);
+  const checks = options.check === true;
+  if (writes && !checks) await claimFolder(folder, recipe.name, settings, options.resume === true);
   const training = await recipe.build(settings, {
     rank,
     workers,
@@ -41,6 +43,10 @@ export const runRecipe: Platform["runRecipe"] = async function* <S extends Commo
   });
   const { program } = training;
   try {
+    if (checks) {
+      yield { type: "batch-learnt", ...(await learnOneBatch(training, settings, options, now)) };
+      return;
+    }
     const own = await startState(program, settings.seed, writes ? folder : undefined);
     const start = together === undefined ? own : await shareState(own, together);
     if (start.update > 0 && options.resume !== true)
@@ -83,6 +89,24 @@ export const runRecipe: Platform["runRecipe"] = async function* <S extends Commo
     await training.dispose?.();
   }
 };
+
+/** See {@link checkOneBatch}. */
+function learnOneBatch(
+  { program, feed }: Training,
+  { seed, updates }: CommonSettings,
+  { threads, device, signal }: RunOptions,
+  now: () => number,
+): Promise<OneBatch> {
+  return checkOneBatch(program, {
+    feed,
+    planned: updates,
+    randomFor: (player) => torchGenerator(deriveSeed(seed, "initialise", player)),
+    now,
+    ...(threads !== undefined && { threads }),
+    ...(device !== undefined && { device }),
+    ...(signal && { signal }),
+  });
+}
 
 /** A path as it is; the model of another run beside this one. */
 function trainedModel(folder: string, nameOrPath: string): string {

@@ -12,11 +12,11 @@ import { compile } from "../../../runtime/compile.ts";
 import { sizeOf, type Tensor } from "../../../tensor/tensor.ts";
 import { feedFrom } from "../../feed.ts";
 import { adamW } from "../../optimisers/adam.ts";
-import { learningRateAt } from "../../optimisers/schedules.ts";
 import { layoutOf, type Player, unflattenTensor, type Vectors } from "../../program.ts";
 import type { BuildContext, CommonSettings, Training } from "../../recipe.ts";
 import { modelVector } from "../averaged.ts";
 import { configJson } from "../config-json.ts";
+import { stableRate } from "../stable-rate.ts";
 import { stack } from "../stack.ts";
 import { lpipsDistance, type PerceptualDistance, towerDistance } from "./perceptual.ts";
 import {
@@ -162,7 +162,7 @@ function playerOf(settings: AutoencoderSettings, parameters: Player["parameters"
     optimiser: adamW({ betas: [0.9, 0.99], weightDecay: 0 }),
     clipNorm: settings.clipNorm,
     ema: { decay: settings.emaDecay },
-    learningRate: (update) => rateAt(settings, update),
+    learningRate: (update) => stableRate(settings, update),
   };
 }
 
@@ -177,17 +177,9 @@ function discriminatorOf(settings: AutoencoderSettings): Discriminator {
     player: {
       parameters: net.parameters,
       optimiser: adamW({ betas: [0.5, 0.9], weightDecay: 0 }),
-      learningRate: (update) => rateAt(settings, update),
+      learningRate: (update) => stableRate(settings, update),
     },
   };
-}
-
-function rateAt(settings: AutoencoderSettings, update: number): number {
-  return learningRateAt("warmup_stable_decay", settings.learningRate, update, {
-    warmupSteps: settings.warmupUpdates,
-    trainingSteps: settings.updates,
-    decaySteps: settings.decayUpdates,
-  });
 }
 
 /** LPIPS where its weights are named, else the named tower; none when the term does not count. */

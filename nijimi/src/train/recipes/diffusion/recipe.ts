@@ -5,10 +5,10 @@ import {
   type SavedComponent,
 } from "../../../checkpoints/save-folder.ts";
 import { adamW } from "../../optimisers/adam.ts";
-import { learningRateAt } from "../../optimisers/schedules.ts";
 import { layoutOf, type Player, unflattenTensor, type Vectors } from "../../program.ts";
 import type { BuildContext, Training } from "../../recipe.ts";
 import { modelVector } from "../averaged.ts";
+import { stableRate } from "../stable-rate.ts";
 import type { Condition } from "./condition.ts";
 import { previewer } from "./previewer.ts";
 import { makeProcess } from "./process.ts";
@@ -122,11 +122,6 @@ function unetPlayer(settings: DiffusionSettings, parameters: Player["parameters"
     optimiser: adamW({ betas: [0.9, 0.99], weightDecay: settings.weightDecay }),
     clipNorm: settings.clipNorm,
     ema: { decay: settings.emaDecay },
-    learningRate: (update) =>
-      learningRateAt("warmup_stable_decay", settings.learningRate, update, {
-        warmupSteps: settings.warmupUpdates,
-        trainingSteps: settings.updates,
-        decaySteps: settings.decayUpdates,
-      }),
+    learningRate: (update) => stableRate(settings, update),
   };
 }
