@@ -105,10 +105,21 @@ const transformer: Build = (c) => {
       doubleSelfAttention: flagOf(c["double_self_attention"]),
       activationFn: textOf(c["activation_fn"]),
       attentionBias: flagOf(c["attention_bias"]),
+      normEps: numberOf(c["norm_eps"]),
+      normAffine: flagOf(c["norm_elementwise_affine"]),
     }),
   );
-  return ({ x, e, mask }, scope) => ({ y: layer.apply(scope, "", x, { context: e, mask }) });
+  return ({ x, e, encoder_hidden_states: context = e, mask }, scope) => {
+    const y = layer.apply(scope, "", x, { context, mask });
+    return { y, sample: y };
+  };
 };
+
+/** True for configurations of the transformer over pixels; others are over codes or patches. */
+export const isOverPixels = (c: Config): boolean =>
+  numberOf(c["num_vector_embeds"]) === undefined &&
+  numberOf(c["patch_size"]) === undefined &&
+  (c["norm_type"] ?? "layer_norm") === "layer_norm";
 
 const named = (build: (name: string) => Build, names: readonly string[]): Record<string, Build> =>
   Object.fromEntries(names.map((name) => [name, build(name)]));

@@ -14,7 +14,7 @@ import {
 import { gaussianFourier, type Scope } from "nijimi/nn";
 import type { Tensor } from "nijimi/tensor";
 import type { Suite } from "../case.ts";
-import { LEVELS } from "./block-levels.ts";
+import { isOverPixels, LEVELS } from "./block-levels.ts";
 import { type Config, defined, flagOf, numberOf, textOf } from "./config-values.ts";
 import { below, runLayer } from "./run-layer.ts";
 
@@ -206,7 +206,10 @@ const builderOf = (name = ""): Build | undefined => BLOCKS[name.split(".").at(-1
 
 export const suite: Suite = {
   kind: "blocks",
-  accepts: (c) => c.json.section === "blocks" && builderOf(c.json.function) !== undefined,
+  accepts: ({ json: { section, function: name = "", config = {} } }) =>
+    name.endsWith(".Transformer2DModel")
+      ? isOverPixels(config)
+      : section === "blocks" && builderOf(name) !== undefined,
   run: (c, { device }) => {
     const weights = below(c.tensors(), "w.");
     const build = builderOf(c.json.function) as Build;

@@ -335,6 +335,10 @@ export interface Transformer2dOptions {
   readonly doubleSelfAttention?: boolean;
   readonly activationFn?: string;
   readonly attentionBias?: boolean;
+  /** Of the blocks' layer norms. @default 1e-5 */
+  readonly normEps?: number;
+  /** The blocks' layer norms have weights. @default true */
+  readonly normAffine?: boolean;
 }
 
 /** Transformer blocks over the pixels of [N, C, H, W], added to the input. */
@@ -350,6 +354,8 @@ export function transformer2d({
   doubleSelfAttention,
   activationFn,
   attentionBias,
+  normEps,
+  normAffine,
 }: Transformer2dOptions): Layer<readonly [Sym, AttentionContext?], Sym> {
   const inner = heads * dimHead;
   const project = (from: number, to: number): Layer<readonly [Sym], Sym> =>
@@ -363,6 +369,8 @@ export function transformer2d({
     attentionBias,
     onlyCrossAttention,
     doubleSelfAttention,
+    normEps,
+    normAffine,
   };
   return module(
     {
