@@ -1,14 +1,14 @@
 """PyTorch's side of the training-step bench: the same networks, AdamW, eager, the better of both layouts.
 
-Usage: training_step.py NETWORK [contiguous|channels_last]
+Usage: training_step.py NETWORK [contiguous|channels_last] [THREADS]
 Speaks the protocol of bench/lib/interleave.ts: prints "ready", then seconds for every line "run".
 """
-import sys, time
+import os, sys, time
 import torch
 from torch import nn
 import torch.nn.functional as F
 
-torch.set_num_threads(2)
+torch.set_num_threads(int(sys.argv[3]) if len(sys.argv) > 3 else 2)
 torch.manual_seed(0)
 name, layout = sys.argv[1], (sys.argv[2] if len(sys.argv) > 2 else "contiguous")
 
@@ -60,11 +60,13 @@ def step():
     optimiser.step()
 
 
+# As bench/lib/contender.ts: NIJIMI_BENCH_CLOCK=processor counts the process's processor time.
+clock = time.process_time if os.environ.get("NIJIMI_BENCH_CLOCK") == "processor" else time.perf_counter
 for _ in range(2):
     step()
 print("ready", flush=True)
 for line in sys.stdin:
     if line.strip() == "run":
-        start = time.perf_counter()
+        start = clock()
         step()
-        print(time.perf_counter() - start, flush=True)
+        print(clock() - start, flush=True)

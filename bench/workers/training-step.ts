@@ -6,7 +6,8 @@ import { adamW, applyGraph, CONTROL, gradientGraph, vectorSpecs } from "nijimi/t
 import { serve } from "../lib/contender.ts";
 import { NETWORKS } from "../lib/networks.ts";
 
-const network = NETWORKS[process.argv[2]]();
+const [name, threads = "2", check] = process.argv.slice(2);
+const network = NETWORKS[name]();
 const random = torchGenerator(0);
 const layout = flatLayout(network.layer.parameters);
 const optimiser = adamW();
@@ -21,7 +22,7 @@ const compiled = await compile(
     return { loss, ...applyGraph(definition, vectors, gradient, control) };
   },
   { vectors: vectorSpecs(definition), batch: network.batch, control: CONTROL },
-  { threads: 2 },
+  { threads: Number(threads) },
 );
 const initial = initialise(network.layer, random);
 const flat = new Float32Array(layout.size);
@@ -36,7 +37,7 @@ const batch = Object.fromEntries(
   Object.entries(network.batch).map(([name, { shape }]) => [name, random.randn(shape as number[])]),
 );
 let step = 0;
-if (process.argv[3] === "--check") {
+if (check === "--check") {
   for (let i = 0; i < 5; i++) process.stdout.write(`loss ${await once()}\n`);
   process.exit(0);
 }
