@@ -70,6 +70,17 @@ describe("installed with optional dependencies", () => {
     expect(stdout).toBe("2,4,6\n");
   });
 
+  it("draws with the model that comes along, where it does, or says that it does not", async () => {
+    const bin = join(folder(), "node_modules/.bin/nijimi");
+    const picture = join(folder(), "apple.png");
+    const args = ["generate", "red apple", "--steps", "2", "--output", picture];
+    const { code, stderr } = await run(bin, args, folder(), { mayFail: true });
+    if (existsSync(join(folder(), "node_modules/nijimi/models/emoji/model_index.json"))) {
+      expect({ code, stderr }).toMatchObject({ code: 0 });
+      expect(readFileSync(picture).subarray(1, 4).toString()).toBe("PNG");
+    } else expect(stderr).toContain("Name a checkpoint with --model");
+  });
+
   it("has the command, which builds nothing and says its version", async () => {
     const bin = join(folder(), "node_modules/.bin/nijimi");
     const { stdout, stderr } = await run(bin, ["version", "--json"], folder());
