@@ -27,6 +27,8 @@ export interface EmitOptions {
   readonly device?: string;
   /** Channels in a block of the runtime's blocked convolution; none where it has no such kernel. */
   readonly blockedChannels?: number;
+  /** Sums of products of unsigned and signed bytes overflow on this processor. @default false */
+  readonly bytesOverflow?: boolean;
 }
 
 /** Collects the nodes and initializers of one graph. */
@@ -34,6 +36,7 @@ export class Emitter {
   readonly portable: boolean;
   readonly device: string | undefined;
   readonly blockedChannels: number | undefined;
+  readonly bytesOverflow: boolean;
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxInitializer[] = [];
   readonly domains = new Set<string>();
@@ -46,10 +49,16 @@ export class Emitter {
   >();
   #next = 0;
 
-  constructor({ portable = false, device, blockedChannels }: EmitOptions = {}) {
+  constructor({
+    portable = false,
+    device,
+    blockedChannels,
+    bytesOverflow = false,
+  }: EmitOptions = {}) {
     this.portable = portable;
     this.device = device;
     this.blockedChannels = blockedChannels;
+    this.bytesOverflow = bytesOverflow;
   }
 
   /** True on ONNX Runtime's CPU kernels, for which some lowerings were measured. */

@@ -4,7 +4,7 @@
 import { loadEngine } from "#runtime";
 import { NijimiError } from "../errors.ts";
 import { evaluateDim, showShape, termsOf } from "../graph/dim.ts";
-import type { Sym } from "../graph/primitives.ts";
+import { isPrimitive, type Sym } from "../graph/primitives.ts";
 import { simplify } from "../graph/simplify.ts";
 import {
   isSym,
@@ -15,8 +15,10 @@ import {
   type MapTree,
   type Tree,
 } from "../graph/trace.ts";
+import { topologicalOrder } from "../graph/traverse.ts";
 import { emit, type Bindings } from "../onnx/emit.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { bytesOverflow } from "./bytes-overflow.ts";
 import { createSession, type SessionOptions } from "./session.ts";
 
 /** Options of {@link compile}. */
@@ -55,7 +57,11 @@ export async function compile<Specs, Out>(
   const { graph: traced, structure } = trace(fn, inputs);
   const graph = simplify(options.rewrite?.(traced) ?? traced);
   const { device } = options;
-  const model = emit(graph, options.parameters, { device, blockedChannels: await blocks(device) });
+  const model = emit(graph, options.parameters, {
+    device,
+    blockedChannels: await blocks(device),
+    bytesOverflow: hasIntegers(graph) && (await bytesOverflow(device)),
+  });
   const session = await createSession(model, options);
   const run = async (given: MapTree<Specs, Tensor>): Promise<MapTree<Out, Tensor>> => {
     const feeds = checkInputs(graph, flatten(given as Tree<Tensor>));
@@ -67,6 +73,12 @@ export async function compile<Specs, Out>(
     ) as MapTree<Out, Tensor>;
   };
   return Object.assign(run, { graph, dispose: () => session.dispose() });
+}
+
+function hasIntegers({ outputs }: Graph): boolean {
+  return topologicalOrder(outputs.map(({ value }) => value)).some(
+    (sym) => isPrimitive(sym, "integerMatmul") || isPrimitive(sym, "integerConv"),
+  );
 }
 
 /** Channels in a block of the engine's blocked convolution, on devices that have it. */

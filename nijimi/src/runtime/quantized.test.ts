@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { add, conv2d, matmul, parameter, transpose } from "../graph/ops.ts";
 import type { Sym } from "../graph/primitives.ts";
 import { type QuantizedForm, quantizeWeights } from "../graph/quantize-weights.ts";
-import { type Graph, spec } from "../graph/trace.ts";
+import { simplify } from "../graph/simplify.ts";
+import { type Graph, spec, trace } from "../graph/trace.ts";
 import { cast } from "../tensor/convert.ts";
 import {
   dequantizeBlocks,
@@ -16,7 +17,10 @@ import {
 } from "../tensor/quantize.ts";
 import { torchGenerator } from "../tensor/random/torch.ts";
 import { float32, type Tensor } from "../tensor/tensor.ts";
+import { emit } from "../onnx/emit.ts";
+import { bytesOverflow } from "./bytes-overflow.ts";
 import { compile } from "./compile.ts";
+import { createSession } from "./session.ts";
 
 type F32 = Tensor<"float32">;
 const NAME = "layer.weight";
@@ -150,6 +154,24 @@ describe.each([
     expect(largestError(integer, rounded)).toBeLessThan(bound + 1e-4);
     expect(largestError(integer, rounded) > 1e-4).toBe(!isFloat);
   });
+});
+
+it("knows whether products of bytes overflow, and has a form that never does", async () => {
+  const weight = float32([8, 64], new Float32Array(8 * 64).fill(2));
+  const { values, scale } = quantizeRows(weight);
+  const graph = trace(({ x }) => matmul(x, transpose(parameter(NAME, [8, 64]), [1, 0])), {
+    x: spec("float32", [1, 64]),
+  }).graph;
+  const product = async (overflows: boolean) => {
+    const bindings = { [`${NAME}.values`]: values, [`${NAME}.scale`]: scale };
+    const quantized = simplify(quantizeWeights(graph, { [NAME]: { form: "rows" } }));
+    const session = await createSession(emit(quantized, bindings, { bytesOverflow: overflows }));
+    const { output } = await session.run({ x: float32([1, 64], new Float32Array(64).fill(1)) });
+    await session.dispose();
+    return Number(output.data[0]);
+  };
+  expect(await product(true)).toBeCloseTo(128, 3);
+  expect(Math.abs((await product(false)) - 128) > 1e-3).toBe(await bytesOverflow(undefined));
 });
 
 it.each(["float16", "bfloat16"] as const)(

@@ -82,7 +82,10 @@ async function run(given: Given, context: CommandContext): Promise<void> {
   const prompt = await readPrompt(given, recipe);
   const model = await modelOf(given, recipe, env);
   const cells = given.grid === undefined ? undefined : gridOf(given.grid, given.seed);
-  const options = await pipelineOptionsOf(given, env, signal);
+  const options = {
+    ...(await pipelineOptionsOf(given, env, signal)),
+    onQuantize: quantizing(context),
+  };
   const pipeline = await loadPipeline(model, options);
   let refiner: Pipeline | undefined;
   try {
@@ -121,6 +124,19 @@ function ownOptions({
   lowMemory,
 }: PipelineOptions) {
   return { variant, device, threads, worker, cacheFolder, http, lowMemory };
+}
+
+/** Shows how a model is quantised, which happens once. */
+function quantizing({ progress, signal }: CommandContext) {
+  let display: ReturnType<CommandContext["progress"]> | undefined;
+  return (done: number, total: number, tensor: string): void => {
+    signal.throwIfAborted();
+    display ??= progress({ label: "Quantising", unit: "tensor", total });
+    display.update(done, tensor);
+    if (done < total) return;
+    display.end();
+    display = undefined;
+  };
 }
 
 function human({ images, grid, notes }: Outcome): string {

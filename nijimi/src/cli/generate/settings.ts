@@ -126,7 +126,8 @@ export async function pipelineOptionsOf(
     ...(given.tokenizer !== undefined && {
       tokenizers: { tokenizer: given.tokenizer, tokenizer_2: given.tokenizer },
     }),
-    ...(given.precision !== undefined && { precision: given.precision }),
+    // A dry run makes nothing, not even a quantised model.
+    ...(given.precision !== undefined && !given.dryRun && { precision: given.precision }),
     quantizedFolder: `${cache}/quantized`,
     device: given.device as Device | undefined,
     threads: given.threads,

@@ -5,7 +5,7 @@
  * docs/decisions/int8.md.
  */
 import { tensor } from "../../tensor/tensor.ts";
-import type { WeightBlocks } from "../../graph/primitives.ts";
+import type { Sym, WeightBlocks } from "../../graph/primitives.ts";
 import type { Emitter } from "../emitter.ts";
 import { ONNX_DTYPES } from "../protobuf.ts";
 import type { EmitRule } from "./rule.ts";
@@ -31,21 +31,39 @@ function quantizeActivations(emit: Emitter, x: string): Bytes {
   return { bytes, scale, zero };
 }
 
+/** Weights moved to 0 … 255, and the zero point of each column: products of unsigned bytes are slower and never overflow. */
+function unsigned(emit: Emitter, values: string, columns: number): [string, string] {
+  const to = (x: string, dtype: "int32" | "uint8"): string =>
+    emit.node("Cast", [x], { to: { i: ONNX_DTYPES[dtype] } });
+  const offset = emit.constant(tensor("int32", [], Int32Array.of(128)));
+  const middle = new Uint8Array(columns).fill(128);
+  return [
+    to(emit.node("Add", [to(values, "int32"), offset]), "uint8"),
+    emit.constant(tensor("uint8", [columns], middle)),
+  ];
+}
+
 /** [..., K] × int8 [K, N], scaled, plus bias: [..., N] */
 function integerProduct(
   emit: Emitter,
   { bytes, scale, zero }: Bytes,
   [values, columnScale, bias]: readonly string[],
+  columns: number,
 ): string {
   if (emit.onMlas && !emit.portable) {
     const biases = bias === undefined ? [] : [bias];
-    const inputs = [bytes, values, scale, columnScale, zero, "", ...biases];
+    const [factor, middle] = emit.bytesOverflow ? unsigned(emit, values, columns) : [values, ""];
+    const inputs = [bytes, factor, scale, columnScale, zero, middle, ...biases];
     return emit.contrib("MatMulIntegerToFloat", inputs);
   }
   const sums = emit.node("MatMulInteger", [bytes, values, zero]);
   const floats = emit.node("Cast", [sums], { to: { i: ONNX_DTYPES.float32 } });
   const scaled = emit.node("Mul", [floats, emit.node("Mul", [scale, columnScale])]);
   return bias === undefined ? scaled : emit.node("Add", [scaled, bias]);
+}
+
+function columnsOf({ shape }: Sym): number {
+  return shape[1] as number;
 }
 
 const CHANNELS_LAST = { perm: { ints: [0, 2, 3, 1] } };
@@ -99,9 +117,9 @@ export const QUANTIZED = {
     emit.node("DequantizeLinear", inputs, { axis: { i: axis } }),
   dequantizeBlocks: (emit, { inputs: [values], attributes: { depth, ...blocks } }, names) =>
     unpackBlocks(emit, blocks, values.shape as readonly number[], depth, names),
-  integerMatmul: (emit, _, [x, ...weight]) =>
-    integerProduct(emit, quantizeActivations(emit, x), weight),
-  integerConv: (emit, { inputs: [source, pixels], shape }, [x, numbers, ...weight]) => {
+  integerMatmul: (emit, { inputs: [, values] }, [x, ...weight]) =>
+    integerProduct(emit, quantizeActivations(emit, x), weight, columnsOf(values)),
+  integerConv: (emit, { inputs: [source, pixels, values], shape }, [x, numbers, ...weight]) => {
     const channels = source.shape[1] as number;
     const [batch, , height, width] = shape;
     const taps = pixels.shape[2] as number;
@@ -118,7 +136,7 @@ export const QUANTIZED = {
         [batch, height, width, taps * channels],
       ),
     ]);
-    const product = integerProduct(emit, { bytes: unfolded, ...range }, weight);
+    const product = integerProduct(emit, { bytes: unfolded, ...range }, weight, columnsOf(values));
     return emit.node("Transpose", [product], CHANNELS_FIRST);
   },
   blockMatmul: (emit, { inputs: [source, values], attributes }, [x, integers, scale]) => {
