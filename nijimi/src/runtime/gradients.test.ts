@@ -243,6 +243,34 @@ describe("gradients against finite differences", () => {
     });
 });
 
+describe("weight gradients of convolutions over large images", () => {
+  const geometries = {
+    plain: { padding: 1 },
+    strided: { stride: [1, 2], padding: [0, 1, 1, 0] },
+    dilated: { padding: [2, 1, 2, 1], dilation: [2, 1] },
+  } as const;
+  for (const [name, geometry] of Object.entries(geometries))
+    it(`${name}: known sizes, which are lowered in a way of their own, as open ones`, async () => {
+      const random = torchGenerator(11);
+      const given = { x: random.randn([3, 2, 40, 66]), w: random.randn([4, 2, 3, 3]) };
+      const slope = async (batch: number | string): Promise<Float32Array> => {
+        const specs = { x: spec("float32", [batch, 2, 40, 66]), w: spec("float32", [4, 2, 3, 3]) };
+        const run = await compile(({ x, w }) => {
+          const y = ops.conv2d(x, w, undefined, geometry);
+          return gradients(ops.mean(ops.square(y)), [w])[0];
+        }, specs);
+        const { data } = await run(given);
+        await run.dispose();
+        return data as Float32Array;
+      };
+      const [known, open] = [await slope(3), await slope("n")];
+      const largest = Math.max(...open.map(Math.abs));
+      known.forEach((value, i) =>
+        expect(Math.abs(value - open[i])).toBeLessThan(1e-5 * Math.max(1, largest)),
+      );
+    });
+});
+
 describe("gradients of gradients", () => {
   it("a gradient penalty differentiates through a convolution and a norm", async () => {
     const random = torchGenerator(3);

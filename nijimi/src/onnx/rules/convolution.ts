@@ -158,12 +158,18 @@ function turnAround(emit: Emitter, weight: string, kernel: readonly [number, num
   ]);
 }
 
+/** From this many positions of dy in a sample on, adding up the samples' gradients costs less than it gains. */
+const FEWEST_APART = 1024;
+
 /**
  * The weight gradient as one convolution, whose kernel is dy and whose dilations are the strides.
  *
  * dw[o, c, i, j] = Σ over n, y, x of dy[n, o, y, x] · x[n, c, y·s + i·d − p, x·s + j·d − p]. With samples as input
  * channels and the image channels-last, its rows [W·C] long, the offset (j, c) is one coordinate: a step of C to the
  * right is a pixel. The runtime unfolds this in tiles that stay in its caches.
+ *
+ * Samples of large images are a group each, whose gradients are added up afterwards: dy is the kernel as it lies then,
+ * and a row of it is short enough that the rows of a product do not push each other out of the cache.
  */
 function dilatedConvolution(
   emit: Emitter,
@@ -182,18 +188,22 @@ function dilatedConvolution(
   ];
   const last = groupsChannelsLast(emit, [n, channels, h, w], groups, x);
   const image = emit.node("Reshape", [last, emit.ints([1, groups * n, h, w * c])]);
-  const weight = emit.node("Transpose", [dy], { perm: { ints: [1, 0, 2, 3] } });
-  const all = emit.node("Conv", [image, weight], {
+  const apart = groups === 1 && n > 1 && rows * columns >= FEWEST_APART;
+  const weight = apart
+    ? emit.node("Reshape", [dy, emit.ints([n * o, 1, rows, columns])])
+    : emit.node("Transpose", [dy], { perm: { ints: [1, 0, 2, 3] } });
+  const found = emit.node("Conv", [image, weight], {
     kernel_shape: { ints: [rows, columns] },
     dilations: { ints: [strides[0], strides[1] * c] },
     pads: {
       ints: [pads[0], pads[1] * c, Math.max(beyond[0], 0), Math.max(beyond[1], 0) * c],
     },
-    group: { i: groups },
+    group: { i: apart ? n : groups },
   });
-  const found = [span[0] + Math.max(-beyond[0], 0), span[1] + Math.max(-beyond[1], 0)];
-  const positions = emit.node("Reshape", [all, emit.ints([o, ...found, c])]);
-  const cut = found.some((size, i) => size !== kernel[i])
+  const reach = [span[0] + Math.max(-beyond[0], 0), span[1] + Math.max(-beyond[1], 0)];
+  const all = apart ? sumOfParts(emit, n, o * sizeOf(reach) * c, found) : found;
+  const positions = emit.node("Reshape", [all, emit.ints([o, ...reach, c])]);
+  const cut = reach.some((size, i) => size !== kernel[i])
     ? emit.node("Slice", [
         positions,
         emit.ints([0, 0]),
@@ -203,6 +213,12 @@ function dilatedConvolution(
       ])
     : positions;
   return emit.node("Transpose", [cut], { perm: { ints: [0, 3, 1, 2] } });
+}
+
+/** Σ over parts of [parts · length] numbers. */
+function sumOfParts(emit: Emitter, parts: number, length: number, x: string): string {
+  const apart = emit.node("Reshape", [x, emit.ints([parts, length])]);
+  return emit.node("ReduceSum", [apart, emit.ints([0])], { keepdims: { i: 0 } });
 }
 
 /** [N, g·C, H, W] as [g, N, H, W, C]. Without groups it is a transposition that the runtime has a fast kernel for. */
