@@ -7,6 +7,7 @@
  * card is written from it. Pictures are kept in the work folder: a run that was stopped goes on, and
  * `nijimi eval FOLDER REFERENCE --network clip --clip nijimi/models/emoji-judge --figures fid,r-precision` measures them too.
  */
+import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -88,7 +89,7 @@ const context: FigureContext = {
   pipeline,
   judge,
   sets,
-  work: values.work,
+  work: path.join(values.work, await identityOf(values.model, {})),
   say: (line) => console.error(line),
   settings: { steps: Number(values.steps), guidanceScale: Number(values.guidance) },
 };
@@ -101,6 +102,7 @@ if (wants("contact")) await contactSheet();
 if (wants("samplers")) {
   const item = all.training.find(({ caption }) => caption === "red apple") ?? all.training[0];
   await writePng("emoji-samplers.png", await samplerSheet(context, item));
+  await keep({ samplers: item.caption });
 }
 if (wants("quality")) await keep({ quality: await quality(context) });
 if (wants("sweep")) {
@@ -132,10 +134,18 @@ async function contactSheet(): Promise<void> {
 async function comparison(): Promise<void> {
   const changed = { ...options, ...(JSON.parse(values["other-options"]) as PipelineOptions) };
   const other = await loadPipeline(values.other ?? values.model, changed);
-  const found = await compareWith(context, other, Number(values.sweep));
+  const work = path.join(values.work, await identityOf(values.other ?? values.model, changed));
+  const found = await compareWith(context, { pipeline: other, work }, Number(values.sweep));
   await other.close();
   const what = [values.other && path.basename(values.other), values["other-options"]].join(" ");
   await keep({ comparison: { what: what.trim(), ...found } });
+}
+
+/** Differs where the U-Net's weights or the options do: pictures of another model are not taken for this one's. */
+async function identityOf(model: string, changes: object): Promise<string> {
+  const weights = await readFile(path.join(model, "unet/diffusion_pytorch_model.safetensors"));
+  const hash = createHash("sha256").update(weights).update(JSON.stringify(changes));
+  return hash.digest("hex").slice(0, 12);
 }
 
 async function readFigures(): Promise<CardFigures> {

@@ -1,7 +1,14 @@
 /** The embedded model's card, written from its figures: nothing in it is typed by hand but the verdicts. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import type { Comparison, Quality, Reconstruction, SweepPoint } from "./figures.ts";
+import {
+  type Comparison,
+  type Quality,
+  type Reconstruction,
+  SHEET_SAMPLERS,
+  SHEET_STEPS,
+  type SweepPoint,
+} from "./figures.ts";
 import type { TrainingRecord } from "./hours.ts";
 import type { Retrieval } from "./judge.ts";
 import { GROUPS } from "./sets.ts";
@@ -11,6 +18,8 @@ export interface CardFigures {
   readonly autoencoder?: Reconstruction;
   readonly quality?: Quality;
   readonly sweep?: readonly SweepPoint[];
+  /** Caption of the sheet of samplers. */
+  readonly samplers?: string;
   /** Prompts of the contact sheet, row by row. */
   readonly contact?: readonly string[];
   readonly comparison?: Comparison & { readonly what: string };
@@ -43,7 +52,7 @@ export function modelCard(figures: CardFigures, verdicts: Verdicts | undefined):
     figures.autoencoder && autoencoderSection(figures.autoencoder),
     figures.sweep && sweepSection(figures.sweep),
     figures.comparison && comparisonSection(figures.comparison),
-    "## Samplers\n\n![One caption and seed across samplers and steps](../../../docs/guide/images/emoji-samplers.png)\n\nRows: DDIM, Euler, Euler a, Heun, DPM++ 2M, DPM++ 2M Karras, UniPC; columns: 5, 10, 20, 50 steps.",
+    figures.samplers && samplerSection(figures.samplers),
     figures.contact && contactSection(figures.contact, verdicts),
     limits(),
   ]
@@ -192,6 +201,14 @@ ${table(
 )}
 
 \`${COMMAND} --only comparison --other …\``;
+}
+
+function samplerSection(caption: string): string {
+  return `## Samplers
+
+![${caption}](../../../docs/guide/images/emoji-samplers.png)
+
+"${caption}", seed 1. Rows: ${SHEET_SAMPLERS.join(", ")}; columns: ${SHEET_STEPS.join(", ")} steps. \`${COMMAND} --only samplers\``;
 }
 
 function contactSection(prompts: readonly string[], verdicts: Verdicts | undefined): string {

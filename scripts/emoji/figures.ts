@@ -224,7 +224,7 @@ export interface Comparison {
 /** This model against another form of it, on training captions. */
 export async function compareWith(
   context: FigureContext,
-  other: Pipeline,
+  other: Pick<DrawContext, "pipeline" | "work">,
   count: number,
 ): Promise<Comparison> {
   const { judge, sets, settings } = context;
@@ -239,7 +239,7 @@ export async function compareWith(
     items.map(({ picture }) => picture as Image),
   );
   const own = await draw(context, "own", items, settings);
-  const others = await draw({ ...context, pipeline: other }, "other", items, settings);
+  const others = await draw({ ...context, ...other }, "other", items, settings);
   const values = own.map((image, i) =>
     decibels(imagesToTensor([image]).data, imagesToTensor([others[i]]).data),
   );

@@ -12,6 +12,8 @@ import { sparkline } from "../../train/sparkline.ts";
 import { defineCommand } from "../command.ts";
 import type { Progress, ProgressOptions } from "../progress.ts";
 
+/** Longest stage of a training in one go, as recipes count. */
+const STAGE_MINUTES = 150;
 /** Updates that the shown loss is the mean of, and that the sparkline spans. */
 const SHOWN_MEAN = 50;
 const SHOWN_CURVE = 2000;
@@ -143,12 +145,20 @@ function describe(recipe: Recipe, { settings }: { readonly settings: CommonSetti
   return [
     `${recipe.name}: ${recipe.description}`,
     `  data      ${data}`,
-    `  time      ${hours} hours on two cores`,
+    `  time      ${hours} hours on two cores${stages(hours)}`,
     `  memory    ${memoryGb} GB`,
     `  expected  ${expected}`,
     "",
     JSON.stringify(settings, null, 2),
   ].join("\n");
+}
+
+/** How to divide long trainings. */
+function stages(hours: number): string {
+  const count = Math.ceil((hours * 60) / STAGE_MINUTES);
+  return count > 1
+    ? `: ${count} stages of --minutes ${STAGE_MINUTES}, all but the first with --resume`
+    : "";
 }
 
 /** Progress line and remarks of a run. */
