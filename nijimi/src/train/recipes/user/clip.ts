@@ -13,7 +13,8 @@ export const clip = defineRecipe<ClipSettings & UserDataSettings>({
     data: "Your pictures with captions: a folder with .txt files or metadata.jsonl, shards, .parquet",
     hours: 2,
     memoryGb: 4,
-    expected: "the right one of 100 captions among the first five for most pictures",
+    expected:
+      "captions find their pictures; retrieval among those kept from training in the report",
   },
   settings: {
     ...USER_DATA_DEFAULTS,

@@ -54,7 +54,7 @@ export const diffusion = defineRecipe<UserDiffusionSettings>({
     data: DATA,
     hours: 10,
     memoryGb: 4,
-    expected: "pictures of 32×32 that look like the data after 100,000 to 300,000 samples",
+    expected: "pictures of 32×32 like the data; how like, says `nijimi eval`",
   },
   settings: {
     ...SHARED,
@@ -81,7 +81,7 @@ export const latentDiffusion = defineRecipe<UserLatentSettings>({
     data: `${DATA}; an autoencoder trained on them`,
     hours: 5,
     memoryGb: 4,
-    expected: "pictures of 128×128 that look like the data after 300,000 samples",
+    expected: "pictures of 128×128 like the data; how like, says `nijimi eval`",
   },
   settings: {
     ...SHARED,
