@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openClipFolder } from "../../../metrics/networks/clip-folder.ts";
 import { loadPipeline } from "../../../pipelines/pipeline.ts";
 import { runRecipe } from "../../run/run-recipe.ts";
 import { applySettings } from "../../settings.ts";
@@ -96,6 +97,16 @@ describe("recipes of a user's pictures", () => {
     const pipeline = await loadPipeline(join(root, "latents-text", "model"));
     expect(pipeline.defaultSize).toBe(16);
     await pipeline.close();
+  });
+
+  it("a trained CLIP measures pictures and texts", async () => {
+    const clip = await openClipFolder(join(root, "clip", "model"));
+    const { features } = await clip.embed([{ width: 32, height: 32, data: new Uint8Array(3072) }]);
+    expect(features.shape).toEqual([1, 32]);
+    expect((await clip.embedTexts(["red disc", "a blue square"])).shape).toEqual([2, 32]);
+    await clip.dispose();
+    const incomplete = openClipFolder(join(root, "latents-text", "model", "unet"));
+    await expect(incomplete).rejects.toThrow("holds no model.safetensors");
   });
 
   it("says what is missing in the data", async () => {
