@@ -1,7 +1,5 @@
 /** Pictures prepared for CLIP: Pillow's resize sample by sample, then cut and normalised as openai/CLIP does. */
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import path from "node:path";
 import {
   createImage,
   decodeImage,
@@ -11,8 +9,9 @@ import {
   type Image,
 } from "nijimi/images";
 import { tensor, type Tensor } from "nijimi/tensor";
-import type { Case, Comparison, Suite } from "../case.ts";
+import type { Comparison, Suite } from "../case.ts";
 import { compareTensors } from "../compare.ts";
+import { companionFile } from "./companion-file.ts";
 
 interface TransformConfig {
   /** Side of the square. */
@@ -34,22 +33,13 @@ export const suite: Suite = {
       const [height, width] = resized.shape;
       got["out.resized_u8"] = tensorOf(resizeImage(given, { width, height }));
     }
-    const file = png === undefined ? undefined : findFile(c, png);
+    const file = png === undefined ? undefined : companionFile(c, png);
     if (file !== undefined) got["in.rgb"] = tensorOf(await decodeImage(await readFile(file)));
     return Object.entries(got).map(([name, value]): Comparison =>
       compareTensors(name, value, tensors[name], c.json.tolerance),
     );
   },
 };
-
-/** Companions are named from their collection, which lies at or above the case's folder. */
-function findFile({ folder, root }: Case, name: string): string | undefined {
-  for (let place = folder; ; place = path.dirname(place)) {
-    const file = path.join(place, name);
-    if (existsSync(file)) return file;
-    if (path.relative(root, place) === "" || place === path.dirname(place)) return undefined;
-  }
-}
 
 /** Rows of pixels, [H, W, C]. */
 function imageOf({ shape: [height, width, channels], data }: Tensor): Image {

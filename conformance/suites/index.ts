@@ -32,6 +32,7 @@ export const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   schedules: async () => (await import("./schedules.ts")).suite,
   tokenizers: async () => (await import("./tokenizers.ts")).suite,
   training: async () => (await import("./training.ts")).suite,
+  transformers: async () => (await import("./transformers.ts")).suite,
   unets: async () => (await import("./unets.ts")).suite,
   vlb: async () => (await import("./vlb.ts")).suite,
 };

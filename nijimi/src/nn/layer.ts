@@ -99,8 +99,9 @@ export function module<const C extends Children, Args extends readonly unknown[]
   };
 }
 
-/** Parameter name of a child: `timeProj` → `time_proj`; `conv1` and `Conv2d_0` stay. */
+/** Parameter name of a child: `timeProj` → `time_proj`; `conv1`, and names with a capital first, stay. */
 export function snakeCase(name: string): string {
+  if (/^[A-Z]/.test(name)) return name;
   return name.replace(/(?<=[a-zA-Z0-9])[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 

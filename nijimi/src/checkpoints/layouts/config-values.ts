@@ -16,11 +16,6 @@ export function whole(config: JsonObject, key: string, fallback?: number, least 
   throw refuse(key, `a whole number ≥ ${least}`, config[key]);
 }
 
-/** A whole number ≥ 1, or undefined where the key is absent or null. */
-export function optionalWhole(config: JsonObject, key: string): number | undefined {
-  return config[key] === undefined || config[key] === null ? undefined : whole(config, key);
-}
-
 /** A list of `count` whole numbers ≥ 1, or one that stands for all. */
 export function wholes(
   config: JsonObject,
@@ -44,11 +39,4 @@ export function texts(config: JsonObject, key: string): readonly string[] {
   if (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string"))
     return value as string[];
   throw refuse(key, "a list of names", value);
-}
-
-/** True or false; `fallback` where the key is absent or null. */
-export function flag(config: JsonObject, key: string, fallback: boolean): boolean {
-  const value = config[key] ?? fallback;
-  if (typeof value === "boolean") return value;
-  throw refuse(key, "true or false", config[key]);
 }

@@ -110,7 +110,8 @@ export function vitJaxConfig(entries: Entries): FoundConfig {
     architectures: ["ViTForImageClassification"],
     model_type: "vit",
     classifier: hasToken ? "token" : "gap",
-    hidden_act: "gelu",
+    // Flax approximates by tanh.
+    hidden_act: "gelu_pytorch_tanh",
     hidden_size: width,
     id2label: Object.fromEntries(
       Array.from({ length: classes }, (_, i) => [String(i), `LABEL_${i}`]),

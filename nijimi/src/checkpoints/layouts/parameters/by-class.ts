@@ -15,13 +15,14 @@ import {
 } from "../../../models/clip.ts";
 import { controlNet, readControlNetConfig } from "../../../models/controlnet.ts";
 import { readT2iAdapterConfig, t2iAdapter } from "../../../models/t2i-adapter.ts";
+import { readT5EncoderConfig, t5Encoder } from "../../../models/t5.ts";
 import { readUnet2dConditionConfig, unet2dCondition } from "../../../models/unet-2d-condition.ts";
 import { readUnet2dConfig, unet2d } from "../../../models/unet-2d.ts";
+import { readVitConfig, vit } from "../../../models/vit.ts";
 import { readVqModelConfig, vqModel } from "../../../models/vq-model.ts";
 import type { Layer } from "../../../nn/layer.ts";
 import { isJsonObject, type JsonObject } from "../../json.ts";
 import { checkConfig } from "./check-config.ts";
-import { t5EncoderTable, vitTable } from "./transformers.ts";
 
 /** Shapes by parameter name. */
 export type ParameterTable = ReadonlyMap<string, readonly number[]>;
@@ -47,8 +48,8 @@ const TABLES: Readonly<Record<string, (config: JsonObject) => ParameterTable>> =
   CLIPVisionModelWithProjection: (config) =>
     tableOf(clipVisionWithProjection(readClipVisionConfig(clipKeys(config)))),
   CLIPModel: clipTable,
-  T5EncoderModel: t5EncoderTable,
-  ViTForImageClassification: vitTable,
+  T5EncoderModel: (config) => tableOf(t5Encoder(readT5EncoderConfig(config))),
+  ViTForImageClassification: (config) => tableOf(vit(readVitConfig(config))),
 };
 
 /** Classes whose parameters are known by name and shape. */
