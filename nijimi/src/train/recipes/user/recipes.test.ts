@@ -105,8 +105,8 @@ describe("recipes of a user's pictures", () => {
     expect(features.shape).toEqual([1, 32]);
     expect((await clip.embedTexts(["red disc", "a blue square"])).shape).toEqual([2, 32]);
     await clip.dispose();
-    const incomplete = openClipFolder(join(root, "latents-text", "model", "unet"));
-    await expect(incomplete).rejects.toThrow("holds no model.safetensors");
+    const other = openClipFolder(join(root, "pictures", "disc"));
+    await expect(other).rejects.toThrow("holds no config.json");
   });
 
   it("says what is missing in the data", async () => {
