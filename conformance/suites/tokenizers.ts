@@ -100,10 +100,10 @@ function clip(bpe: Bpe): Record<string, Program> {
     hf_slow: idsOf(following("transformers")),
     hf_fast: idsOf(following("transformers-fast")),
     openai: idsOf(following("openai")),
-    // The lists of open_clip leave out the padding; the text itself may hold end tokens.
+    // The lists of open_clip leave out the padding, and with it all after the first end token.
     open_clip: (text) => {
       const { ids } = openClip.encode(text);
-      return ids.slice(0, ids.lastIndexOf(openClip.special.end!) + 1);
+      return ids.slice(0, ids.indexOf(openClip.special.end!) + 1);
     },
     open_clip_untruncated: whole,
     decoded: (text) => openClip.decode(whole(text) as number[]),
