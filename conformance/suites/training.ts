@@ -56,6 +56,8 @@ interface CaseFields {
     readonly use_ema_warmup: boolean;
     readonly inv_gamma: number;
     readonly power: number;
+    readonly min_decay?: number;
+    readonly update_after_step?: number;
     readonly decays_used?: readonly number[];
   };
 }
@@ -209,6 +211,8 @@ async function run(c: Case): Promise<Comparison[]> {
       warmup: json.ema.use_ema_warmup,
       invGamma: json.ema.inv_gamma,
       power: json.ema.power,
+      minDecay: json.ema.min_decay,
+      updateAfterStep: json.ema.update_after_step,
     });
     const scalar = (value: number) => float32([], [value]);
     const done = (await step({

@@ -170,6 +170,7 @@ function terminalView(
   let display: Progress | undefined;
   let first = 0;
   const curve: number[] = [];
+  const broken = new Set<string>();
   return {
     show(event) {
       if (event.type === "run-start") {
@@ -187,10 +188,18 @@ function terminalView(
         const figures = Object.entries(event.values).map(([key, x]) => `${key} ${x.toFixed(2)}`);
         context.say(`update ${event.update}: ${figures.join(", ")}`);
       } else if (event.type === "samples-broken") {
-        for (const { key, reason } of event.broken) context.say(`skipped ${key}: ${reason}`);
+        // They come again with every epoch; once is enough to be told.
+        for (const { key, reason } of event.broken.filter(({ key: own }) => !broken.has(own))) {
+          broken.add(key);
+          context.say(`skipped ${key}: ${reason}`);
+        }
       }
     },
-    end: () => display?.end(),
+    end() {
+      display?.end();
+      if (broken.size > 0)
+        context.say(`Pictures that could not be read, and were replaced by others: ${broken.size}`);
+    },
   };
 }
 
