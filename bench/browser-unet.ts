@@ -1,5 +1,6 @@
 /**
- * Stable Diffusion 1.5's U-Net at full size in Chromium, with quantised random weights: time of a step, memory.
+ * Stable Diffusion 1.5's U-Net at full size in Chromium, random weights quantised as they are read: time of a step,
+ * memory.
  *
  *   npm run bench -- browser-unet [int8-weights|int4-weights|int8] [wasm|webgpu] [SIZE] [RUNS]
  *
@@ -46,10 +47,14 @@ try {
   await vite.close();
 }
 
-function report({ parameters, bytes, first, runs: times, isFinite }: Measured, peak: number): void {
+function report(
+  { parameters, first, runs: times, picture: parts, isFinite }: Measured,
+  peak: number,
+): void {
   const lines = [
-    `U-Net of ${(parameters / 1e6).toFixed(0)} M parameters, ${precision}: ${(bytes / 1e9).toFixed(2)} GB of weights`,
-    `${device}, ${picture} × ${picture}: session and first run ${first.toFixed(1)} s; then ${times.map((time) => `${time.toFixed(1)} s`).join(", ")}`,
+    `U-Net of ${(parameters / 1e6).toFixed(0)} M parameters, weights of 16 bits loaded as ${precision}`,
+    `${device}, ${picture} × ${picture}: weights, session and first run ${first.toFixed(1)} s; then ${times.map((time) => `${time.toFixed(1)} s`).join(", ")}`,
+    `a picture of one step: text and step ${parts[0].toFixed(1)} s, decoding ${parts[1].toFixed(1)} s, with their sessions`,
     `result ${isFinite ? "finite" : "NOT FINITE"}; largest process ${(peak / 1e6).toFixed(2)} GB`,
   ];
   process.stdout.write(`${lines.join("\n")}\n`);

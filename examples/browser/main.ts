@@ -12,7 +12,10 @@ import { element, report } from "./page.ts";
 const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
 const pipelines = connectPipelines(worker);
 
-/** WASM has 4 GB for weights and all that is computed: larger models than this get weights of 8 bits. */
+/**
+ * WASM has 4 GB for weights and all that is computed: larger models than this get weights of 8 bits, and their networks
+ * take turns.
+ */
 const LARGEST_FLOAT = 1e9;
 
 let chosen: { readonly input: ModelInput; readonly bytes: number } | undefined;
@@ -23,22 +26,28 @@ let choices = 0;
 async function loaded(): Promise<WorkerPipeline> {
   if (chosen === undefined) throw new Error("Choose a model first.");
   const device = element("select", "device").value as "wasm" | "webgpu";
-  const precision = precisionFor(chosen.bytes);
+  const precision = precisionFor(chosen.bytes, device);
   const key = `${choices} ${device} ${precision}`;
   if (current?.key === key) return current.model;
   await current?.model.close();
   current = undefined;
-  const model = await pipelines.load(chosen.input, { device, precision });
+  const model = await pipelines.load(chosen.input, {
+    device,
+    precision,
+    lowMemory: chosen.bytes > LARGEST_FLOAT,
+  });
   current = { key, model };
   for (const side of ["width", "height"])
     element("input", side).placeholder = String(model.defaultSize);
   return model;
 }
 
-function precisionFor(bytes: number): Precision {
+/** On the processor products of bytes are three times as fast as those of floats; GPUs have none. */
+function precisionFor(bytes: number, device: "wasm" | "webgpu"): Precision {
   const asked = element("select", "precision").value as Precision | "auto";
   if (asked !== "auto") return asked;
-  return bytes > LARGEST_FLOAT ? "int8-weights" : "float32";
+  if (bytes <= LARGEST_FLOAT) return "float32";
+  return device === "wasm" ? "int8" : "int8-weights";
 }
 
 /** @param bytes of the model; Infinity where nobody knows */

@@ -13,6 +13,7 @@ import {
 import type { Interceptor, Layer } from "../../nn/layer.ts";
 import { parameterScope } from "../../nn/scopes.ts";
 import { compile } from "../../runtime/compile.ts";
+import type { Device } from "../../runtime/engine.ts";
 import { concatenate, sliceRows } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { NormalStream } from "../../tensor/random/streams.ts";
@@ -30,7 +31,7 @@ export interface Autoencoder {
   /**
    * Pictures [B, 3, H, W] in [−1, 1] → moments [B, 2·C, h, w], picture by picture.
    *
-   * @param tiles how to cut large pictures, or not at all @default from 128 × 128 latents on
+   * @param tiles how to cut large pictures, or not at all @default from 128 × 128 latents on; on WASM from 32 × 32
    */
   encode(pictures: F32, tiles?: TileOptions | false): Promise<F32>;
   /** Latents of the U-Net's scale [B, C, h, w] → pictures in about [−1, 1], picture by picture; tiles as for `encode`. */
@@ -39,6 +40,7 @@ export interface Autoencoder {
 }
 
 interface Half extends Disposable {
+  readonly device?: Device;
   run(x: F32): Promise<F32>;
 }
 
@@ -50,6 +52,7 @@ export function autoencoder(
   const config = readAutoencoderKlConfig(component.config);
   const { encode, decode } = autoencoderKl(config);
   const factor = 2 ** (config.blockOutChannels.length - 1);
+  const { device } = options;
   const half = (layer: Layer<readonly [Sym], Sym>, channels: number) =>
     renewable<null, Half>(
       async () => {
@@ -60,7 +63,11 @@ export function autoencoder(
           // It runs once per picture, but needs much: what it needed is given back.
           { ...sessionOptions(options), frugal: true, ...weights },
         );
-        return { dispose: () => run.dispose(), run: async (x) => (await run({ x })) as F32 };
+        return {
+          device,
+          dispose: () => run.dispose(),
+          run: async (x) => (await run({ x })) as F32,
+        };
       },
       (old) => old,
     );
@@ -90,7 +97,7 @@ async function eachTiled(
   asked: TileOptions | false | undefined,
 ): Promise<F32> {
   const [batch, , height, width] = x.shape;
-  const tiles = tilesFor([height / scales.input, width / scales.input], asked);
+  const tiles = tilesFor([height / scales.input, width / scales.input], asked, half.device);
   const parts: F32[] = [];
   for (let b = 0; b < batch; b++)
     parts.push(await tiled((part) => half.run(part), sliceRows(x, b, b + 1), scales, tiles));

@@ -3,6 +3,7 @@
  * that hold it, with weights that fall towards a tile's inner edges, so that no seam shows.
  */
 import { NijimiError } from "../../errors.ts";
+import type { Device } from "../../runtime/engine.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 
 type F32 = Tensor<"float32">;
@@ -24,13 +25,19 @@ export interface TileScales {
 /** What is above this size, in cells each way, is cut unless the caller says otherwise: a decoder's memory grows with it. */
 const UNCUT = 128;
 
+/** On WASM, which has 4 GB for everything, a decoder of 512 × 512 pixels does not fit beside the U-Net. */
+const WASM_TILES = { size: 32, overlap: 8 } as const;
+
 /** The tiles for an input of so many cells: those asked for, or by its size. */
 export function tilesFor(
   [height, width]: readonly [height: number, width: number],
   asked: TileOptions | false | undefined,
+  device?: Device,
 ): TileOptions | undefined {
   if (asked === false) return undefined;
-  return asked ?? (Math.max(height, width) > UNCUT ? {} : undefined);
+  const largest = Math.max(height, width);
+  if (device === "wasm") return asked ?? (largest > WASM_TILES.size ? WASM_TILES : undefined);
+  return asked ?? (largest > UNCUT ? {} : undefined);
 }
 
 /**

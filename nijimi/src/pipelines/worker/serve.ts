@@ -91,7 +91,9 @@ function makeHandlers(): Handlers {
     })),
     load: once(async ({ input, options }, signal) => {
       const http = { signal };
+      const [device] = await listDevices();
       const pipeline = await loadPipeline(await sourceOf(input, store), {
+        device,
         ...(await localOptions(options, store)),
         http,
       });
