@@ -428,6 +428,18 @@ def case_sigmas():
           run(pipe, 14, **call, output_type="np"))
 
 
+def case_inpaint():
+    """Schedulers with more than one evaluation in a step: what is known is put back after each."""
+    image, mask = pictures(70, 1, 3, 64, 64), (pictures(71, 1, 1, 64, 64) > 0.5).float()
+    call = prompts(6, strength=0.75)
+    for name, scheduler in [("pndm", d.PNDMScheduler(**BETAS, prediction_type="v_prediction", skip_prk_steps=True)),
+                            ("heun", d.HeunDiscreteScheduler(**BETAS, prediction_type="v_prediction"))]:
+        pipe = sd2(d.StableDiffusionInpaintPipeline, scheduler)
+        write(f"inpaint_{name}", pipe, "StableDiffusionInpaintPipeline",
+              {"checkpoint": "pipelines/sd2/diffusers", "seed": 15, **call}, {"image": image, "mask_image": mask},
+              run(pipe, 15, image=image, mask_image=mask, height=64, width=64, **call, output_type="np"))
+
+
 def case_safety():
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker as Checker, cosine_distance
     config = t.CLIPConfig(projection_dim=12, vision_config=vision(60).config.to_dict())

@@ -12,7 +12,7 @@ import { requireSize, sizeOfPicture, toSigned, unitTensor } from "./pictures.ts"
 import type { Pipeline } from "./pipeline.ts";
 import type { InpaintRequest } from "./request.ts";
 import { joinChannels } from "./sampling/branch-network.ts";
-import { decode, denoise } from "./sampling/denoise.ts";
+import { decode, denoise, type DenoiseOptions } from "./sampling/denoise.ts";
 import { repeatRows } from "../tensor/shape.ts";
 
 type F32 = Tensor<"float32">;
@@ -52,7 +52,7 @@ export async function* inpaint(
     x,
     seesMask
       ? { extraChannels: joinChannels(repeated(small, job.batch), masked) }
-      : { afterStep: putBack(job, known as F32, noise, small) },
+      : putBack(job, known as F32, noise, small),
   );
   yield* decode(job, latents);
 }
@@ -104,16 +104,47 @@ function repeated(rows: F32, batch: number): F32 {
   return rows.shape[0] === batch ? rows : repeatRows(rows, batch);
 }
 
-/** Writes what is known, noised to the level of the next step, where the mask is 0. */
-function putBack({ plan }: Job, known: F32, noise: F32, mask: F32): (x: F32, next: number) => void {
-  const [, channels, height, width] = known.shape;
-  const plane = height * width;
-  return (x, next) => {
-    const proper = next < plan.steps ? plan.addNoise(known, noise, next) : known;
-    for (let i = 0; i < x.data.length; i++) {
-      const b = mask.shape[0] === 1 ? 0 : Math.floor(i / (channels * plane));
-      const repaint = mask.data[b * plane + (i % plane)];
-      x.data[i] = (1 - repaint) * proper.data[i] + repaint * x.data[i];
-    }
+/** Puts back what is known, noised to the level that is reached, where the mask is 0. */
+function putBack(
+  { plan }: Job,
+  known: F32,
+  noise: F32,
+  mask: F32,
+): Pick<DenoiseOptions, "afterStep" | "withinStep"> {
+  const { addNoiseAt } = plan;
+  return {
+    afterStep(x, next, timestep) {
+      // In the middle of a schedule PLMS's state lags behind its timesteps; diffusers goes by these.
+      const proper = () =>
+        addNoiseAt && timestep !== undefined
+          ? addNoiseAt(known, noise, timestep)
+          : plan.addNoise(known, noise, next);
+      blend(x, next < plan.steps ? proper() : known, mask);
+    },
+    ...(addNoiseAt && {
+      withinStep(x: F32, timestep: number) {
+        const proper = addNoiseAt(known, noise, timestep);
+        // A variance-exploding state is shown to the network divided by √(σ² + 1).
+        const sigma = plan.space === "ve" ? addNoiseAt(scalar(0), scalar(1), timestep).data[0] : 0;
+        const shown = { ...x, data: x.data.slice() };
+        blend(shown, combine([(sigma ** 2 + 1) ** -0.5, proper]), mask);
+        return shown;
+      },
+    }),
   };
+}
+
+function scalar(value: number): F32 {
+  return { dtype: "float32", shape: [1], data: Float32Array.of(value) };
+}
+
+/** Writes to `x`: what is proper where the mask is 0. */
+function blend(x: F32, proper: F32, mask: F32): void {
+  const [, channels, height, width] = x.shape;
+  const plane = height * width;
+  for (let i = 0; i < x.data.length; i++) {
+    const b = mask.shape[0] === 1 ? 0 : Math.floor(i / (channels * plane));
+    const repaint = mask.data[b * plane + (i % plane)];
+    x.data[i] = (1 - repaint) * proper.data[i] + repaint * x.data[i];
+  }
 }

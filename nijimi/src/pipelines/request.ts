@@ -131,7 +131,7 @@ export interface GenerationRequest {
   readonly denoisingStart?: number;
   /** Share of the way at which to stop, so that another model goes on. @default 1 */
   readonly denoisingEnd?: number;
-  /** Noise that DDIM and TCD add at every step. */
+  /** Noise that DDIM and TCD add at every step. @default 0 */
   readonly eta?: number;
   /** One per image, or the first one's, which then counts up. @default a random one */
   readonly seed?: Seed | readonly Seed[];

@@ -27,6 +27,7 @@ test.each([
   ["vit-jax", "embedding/kernel", "Transformer/encoder_norm/scale"],
   ["unet-segmentation", "inc.double_conv.0.weight", "outc.conv.weight"],
   ["ip-adapter", "image_proj.proj.weight", "ip_adapter.1.to_k_ip.weight"],
+  ["ip-adapter", "encoder_hid_proj.image_projection_layers.0.image_embeds.weight"],
 ])("%s", (family, ...names) => {
   expect(recognise(named(...names))?.id).toBe(family);
 });

@@ -173,9 +173,13 @@ const DIFFUSERS: readonly Family[] = [
     { all: ["adapter.conv_in.weight"] },
     { all: ["conv_in.weight", "body.0.block1.weight"] },
   ),
-  family("ip-adapter", "IP-Adapter", "reads", {
-    all: ["ip_adapter.#.to_k_ip.weight", "image_proj.*"],
-  }),
+  family(
+    "ip-adapter",
+    "IP-Adapter",
+    "reads",
+    { all: ["ip_adapter.#.to_k_ip.weight", "image_proj.*"] },
+    { all: ["encoder_hid_proj.image_projection_layers.#.*"], none: ["conv_in.weight"] },
+  ),
   family("controlnet-diffusers", "ControlNet", "reads", {
     all: ["controlnet_cond_embedding.conv_in.weight", "conv_in.weight"],
   }),

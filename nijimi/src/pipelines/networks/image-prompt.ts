@@ -45,7 +45,7 @@ export interface ImagePromptParts {
   /** CLIP's image tower with its projection. */
   readonly encoder: Component;
   readonly projection: Component;
-  /** Keys and values, numbered. */
+  /** Keys and values, by number or by path. */
   readonly attention: Component;
 }
 
@@ -68,8 +68,7 @@ export function imagePrompt(
   const tower = clipVisionWithProjection(vision);
   const { sees, layer } = imageProjection(projection.className, projection.config);
   const widths = crossAttentions(unet.parameters);
-  const { entries: placed } = toOurs(ipAdapterMap(outlineOfConfig(unet.json)), attention.entries);
-  const weights = attentionWeights(placed, widths);
+  const weights = attentionWeights(placedEntries(attention.entries, unet.json), widths);
   const entries = {
     ...prefixed("encoder.", encoder.entries),
     ...prefixed("projection.", projection.entries),
@@ -142,6 +141,12 @@ type EntryRecord = Readonly<Record<string, Entry>>;
 
 function prefixed(prefix: string, entries: EntryRecord): EntryRecord {
   return Object.fromEntries(Object.entries(entries).map(([name, entry]) => [prefix + name, entry]));
+}
+
+/** Under the attention's paths: some files have numbers in their place. */
+function placedEntries(entries: EntryRecord, unet: JsonObject): EntryRecord {
+  const hasPaths = Object.keys(entries).some((name) => name.includes(".processor."));
+  return hasPaths ? entries : toOurs(ipAdapterMap(outlineOfConfig(unet)), entries).entries;
 }
 
 /** The two matrices of every attention to the text. */

@@ -11,8 +11,13 @@ type F32 = Tensor<"float32">;
 
 /** What a task adds to the loop. */
 export interface DenoiseOptions extends Pick<NetworkSetup, "extraChannels" | "classLabels"> {
-  /** The state after a step, before the next one: inpainting puts what is known back. May write to `x`. */
-  readonly afterStep?: (x: F32, next: number) => void;
+  /**
+   * The state after a step, before step `next`, whose first evaluation has the timestep: inpainting puts what is known
+   * back. May write to `x`.
+   */
+  readonly afterStep?: (x: F32, next: number, timestep: number | undefined) => void;
+  /** The same for what a further evaluation of one step is shown, as it is shown: scaled for the network. */
+  readonly withinStep?: (x: F32, timestep: number) => F32;
 }
 
 /**
@@ -24,7 +29,7 @@ export interface DenoiseOptions extends Pick<NetworkSetup, "extraChannels" | "cl
 export async function* denoise(
   job: Job,
   x: F32,
-  { afterStep, ...inputs }: DenoiseOptions = {},
+  { afterStep, withinStep, ...inputs }: DenoiseOptions = {},
 ): AsyncGenerator<GenerationEvent, F32, undefined> {
   const { plan, window, conditions, guidance, pipeline, signal, request } = job;
   const steps = window.end - window.first;
@@ -45,18 +50,23 @@ export async function* denoise(
     evaluations,
     maxRows: request.maxRows,
   };
+  const skipped = (plan.timesteps?.length ?? 0) - plan.evaluations(window.first);
   let done = 0;
+  let evaluated = -1;
   const network = guidedNetwork(setup, guidance, plan.sigmaAt);
   const run = plan.run({
-    network: (...call) => {
+    network: (state, timestep, context) => {
       done++;
-      return network(...call);
+      const isFurther = context.step === evaluated;
+      evaluated = context.step;
+      const shown = isFurther && withinStep ? withinStep(state, timestep) : state;
+      return network(shown, timestep, context);
     },
     x,
     noise: job.noise.steps,
     signal,
     firstStep: window.first,
-    ...(request.eta !== undefined && { eta: request.eta }),
+    eta: request.eta ?? 0,
   });
   let latents = x;
   const every = request.preview?.every ?? 1;
@@ -65,7 +75,7 @@ export async function* denoise(
     const step = event.step - window.first;
     requireNumbers(event.x, step, steps);
     // Samplers go on from this very tensor.
-    afterStep?.(event.x, event.step + 1);
+    afterStep?.(event.x, event.step + 1, plan.timesteps?.[skipped + done]);
     latents = event.x;
     const { sigma, denoised } = event;
     if (request.preview && step % every === 0)

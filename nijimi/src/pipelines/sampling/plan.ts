@@ -41,6 +41,10 @@ export interface SamplingPlan extends Pick<
   evaluations(first: number): number;
   /** Timestep of the network at which a step begins. */
   timestepAt(step: number): number;
+  /** Timestep of every evaluation; absent for samplers whose levels lie between timesteps. */
+  readonly timesteps?: ArrayLike<number>;
+  /** x0 noised to the level of a timestep; absent for samplers whose levels lie between timesteps. */
+  readonly addNoiseAt?: DiffusersPlan["addNoiseAt"];
   /** Timesteps of the network's training. */
   readonly trainedTimesteps: number;
   /** Ratio of noise to signal that a timestep of the network means. */

@@ -79,3 +79,22 @@ test("the perceiver's keys and values are taken apart", () => {
   expect(image_projection.entries["layers.0.attn.to_k.weight"].shape).toEqual([128, 64]);
   expect(Object.keys(image_projection.entries)).toContain("layers.0.ff.1.net.0.proj.weight");
 });
+
+test("what diffusers saves of a U-Net with an adapter is read under its own names", () => {
+  const projection = "encoder_hid_proj.image_projection_layers.0";
+  const path = "mid_block.attentions.0.transformer_blocks.0.attn2.processor";
+  const { image_projection, ip_adapter } = readIpAdapter({
+    [`${projection}.image_embeds.weight`]: zeros(64, 24),
+    [`${projection}.image_embeds.bias`]: zeros(64),
+    [`${projection}.norm.weight`]: zeros(16),
+    [`${projection}.norm.bias`]: zeros(16),
+    [`${path}.to_k_ip.0.weight`]: zeros(32, 16),
+    [`${path}.to_v_ip.0.weight`]: zeros(32, 16),
+  });
+  expect(image_projection.className).toBe("ImageProjection");
+  expect(image_projection.config).toMatchObject({ num_image_text_embeds: 4 });
+  expect(Object.keys(ip_adapter.entries)).toEqual([
+    `${path}.to_k_ip.0.weight`,
+    `${path}.to_v_ip.0.weight`,
+  ]);
+});

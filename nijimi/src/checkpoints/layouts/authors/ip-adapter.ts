@@ -3,6 +3,7 @@
  * processors. Every transformer block has two; the second, which looks at the context, is the one that is
  * meant, so numbers are odd. diffusers lists the processors of the way down, the way up, then the middle.
  */
+import { NijimiError } from "../../../errors.ts";
 import type { Entries } from "../../checkpoint.ts";
 import { makeComponent, type Component } from "../component.ts";
 import { entriesBelow, toOurs, type KeyMap, type Rule } from "../key-map.ts";
@@ -14,6 +15,8 @@ import { lastIndex, type UNetOutline } from "../unet-outline.ts";
  * keys and values under their numbers, which {@link ipAdapterMap} places in a U-Net.
  */
 export function readIpAdapter(entries: Entries): Record<string, Component> {
+  const loaded = entriesBelow(LOADED_PROJECTION, entries);
+  if (Object.keys(loaded).length > 0) return loadedIpAdapter(loaded, entries);
   const projection = entriesBelow("image_proj", entries);
   const { className, config, map } = projectionLayout(projection);
   const { entries: ours, unmapped } = toOurs(map, projection);
@@ -27,6 +30,58 @@ export function readIpAdapter(entries: Entries): Record<string, Component> {
       entries: attention,
     }),
   };
+}
+
+/** Where diffusers puts the projection in a U-Net that an adapter was loaded into. */
+const LOADED_PROJECTION = "encoder_hid_proj.image_projection_layers.0";
+
+/** What diffusers saves of a U-Net with an adapter: all names are its own, attention's by path. */
+function loadedIpAdapter(projection: Entries, entries: Entries): Record<string, Component> {
+  const attention = Object.fromEntries(
+    Object.entries(entries).filter(([name]) => /\.processor\.to_[kv]_ip\.0\.weight$/.test(name)),
+  );
+  const [first] = Object.values(attention);
+  if (first === undefined)
+    throw new NijimiError("checkpoint", "The IP-Adapter has no keys and values for attention.");
+  return {
+    image_projection: makeComponent({ ...projectionConfig(projection), entries: projection }),
+    ip_adapter: makeComponent({
+      className: "IPAdapterAttention",
+      config: { cross_attention_dim: first.shape[1] },
+      entries: attention,
+    }),
+  };
+}
+
+/** Class and config of a projection under diffusers' names. */
+function projectionConfig(entries: Entries): Pick<ProjectionLayout, "className" | "config"> {
+  if ("image_embeds.weight" in entries) {
+    const [rows, width] = shapeOf(entries, "image_embeds.weight");
+    const context = shapeOf(entries, "norm.weight")[0];
+    return {
+      className: "ImageProjection",
+      config: {
+        image_embed_dim: width,
+        cross_attention_dim: context,
+        num_image_text_embeds: rows / context,
+      },
+    };
+  }
+  if ("latents" in entries)
+    return {
+      className: "IPAdapterPlusImageProjection",
+      config: perceiverConfig(entries, "layers.0.attn.to_q.weight"),
+    };
+  const [width, inputs] = shapeOf(entries, "ff.net.0.proj.weight");
+  const context = shapeOf(entries, "norm.weight")[0];
+  const tokens = shapeOf(entries, "ff.net.2.weight")[0] / context;
+  const config = { image_embed_dim: inputs, cross_attention_dim: context };
+  return tokens === 1 && width === inputs
+    ? { className: "IPAdapterFullImageProjection", config }
+    : {
+        className: "IPAdapterFaceIDImageProjection",
+        config: { ...config, mult: width / inputs, num_tokens: tokens },
+      };
 }
 
 interface ProjectionLayout {
@@ -89,17 +144,9 @@ const PERCEIVER_BLOCK: readonly Rule[] = [
 /** IP-Adapter Plus: learned queries look at the image's patches. */
 function perceiver(entries: Entries): ProjectionLayout {
   const layers = lastIndex(entries, "layers") + 1;
-  const [, queries, width] = shapeOf(entries, "latents");
   return {
     className: "IPAdapterPlusImageProjection",
-    config: {
-      embed_dims: shapeOf(entries, "proj_in.weight")[1],
-      output_dims: shapeOf(entries, "proj_out.weight")[0],
-      hidden_dims: width,
-      depth: layers,
-      heads: shapeOf(entries, "layers.0.0.to_q.weight")[0] / 64,
-      num_queries: queries,
-    },
+    config: perceiverConfig(entries, "layers.0.0.to_q.weight"),
     map: [
       ...["latents", "proj_in", "proj_out", "norm_out"].map((name) => ({
         foreign: name,
@@ -111,6 +158,19 @@ function perceiver(entries: Entries): ProjectionLayout {
         rules: PERCEIVER_BLOCK,
       })),
     ],
+  };
+}
+
+/** @param query name of the first layer's query projection */
+function perceiverConfig(entries: Entries, query: string): Readonly<Record<string, number>> {
+  const [, queries, width] = shapeOf(entries, "latents");
+  return {
+    embed_dims: shapeOf(entries, "proj_in.weight")[1],
+    output_dims: shapeOf(entries, "proj_out.weight")[0],
+    hidden_dims: width,
+    depth: lastIndex(entries, "layers") + 1,
+    heads: shapeOf(entries, query)[0] / 64,
+    num_queries: queries,
   };
 }
 
