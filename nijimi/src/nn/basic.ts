@@ -146,16 +146,18 @@ function affineParameters(shape: readonly number[], { affine = true, bias = true
   };
 }
 
-/** Group norm over [N, C, …]; eps @default 1e-5. @throws NijimiError `option` when the groups do not divide C */
+/** Group norm over [N, C, …]; eps @default 1e-5. Its forward refuses groups that do not divide the channels. */
 export function groupNorm(groups: number, channels: number, options: NormOptions = {}): UnaryLayer {
-  if (channels % groups !== 0)
-    throw new NijimiError(
-      "option",
-      `Group norm: ${channels} channels and ${groups} groups; expected a number of groups that divides the channels.`,
-    );
   return module(
     affineParameters([channels], options),
-    (m, x: Sym) => groupNormOp(x, groups, m.weight, m.bias, { eps: options.eps ?? 1e-5 }),
+    (m, x: Sym) => {
+      if (channels % groups !== 0)
+        throw new NijimiError(
+          "option",
+          `Group norm: ${channels} channels and ${groups} groups; expected a number of groups that divides the channels.`,
+        );
+      return groupNormOp(x, groups, m.weight, m.bias, { eps: options.eps ?? 1e-5 });
+    },
     { kind: "groupNorm" },
   );
 }
