@@ -24,7 +24,10 @@ export type Generate = (pipeline: Pipeline, request: never, second?: Pipeline) =
 const TASKS: readonly (readonly [pattern: RegExp, run: Generate])[] = [
   [/Upscale/, upscale as Generate],
   [/InstructPix2Pix/, editImage as Generate],
-  [/\+StableDiffusion/, (base, request, refiner) => baseAndRefiner(base, refiner as Pipeline, request)],
+  [
+    /\+StableDiffusion/,
+    (base, request, refiner) => baseAndRefiner(base, refiner as Pipeline, request),
+  ],
   [/(Img|Depth)2Img/, imageToImage as Generate],
   [/Inpaint/, inpaint as Generate],
 ];
