@@ -168,8 +168,8 @@ const FEWEST_APART = 1024;
  * channels and the image channels-last, its rows [W·C] long, the offset (j, c) is one coordinate: a step of C to the
  * right is a pixel. The runtime unfolds this in tiles that stay in its caches.
  *
- * Samples of large images are a group each, whose gradients are added up afterwards: dy is the kernel as it lies then,
- * and a row of it is short enough that the rows of a product do not push each other out of the cache.
+ * Samples of large images are a group each, whose gradients are added up afterwards: dy is then the kernel as it lies,
+ * without a transposition.
  */
 function dilatedConvolution(
   emit: Emitter,
