@@ -10,7 +10,8 @@ export type PipelineFiles = Readonly<Record<string, string>>;
 
 /** What decides which pipeline a case needs: cases with equal keys can share one. */
 export function pipelineKey({ json }: Case): string {
-  return JSON.stringify([json.config?.["checkpoint"], json["lora_file"], json["token"]]);
+  const embedding = json["token"] && json.name;
+  return JSON.stringify([json.config?.["checkpoint"], json["lora_file"], embedding]);
 }
 
 /** Loads the checkpoint of a case with what the case uses beside it. */

@@ -11,7 +11,7 @@ import type { Bindings } from "../../onnx/emit.ts";
 import type { CompileOptions } from "../../runtime/compile.ts";
 import { cast } from "../../tensor/convert.ts";
 import { bytesPerElement } from "../../tensor/dtype.ts";
-import { sizeOf } from "../../tensor/tensor.ts";
+import { sizeOf, type Tensor } from "../../tensor/tensor.ts";
 
 /**
  * How weights are held and multiplied.
@@ -96,7 +96,7 @@ function formInMemory(
 
 async function bindEntries(
   entries: ReadonlyMap<string, Entry>,
-  { copyWeights = false }: RuntimeOptions,
+  { copyWeights = false, precision }: RuntimeOptions,
   merged: MergedDeltas,
 ): Promise<Pick<CompileOptions, "parameters" | "weightsFolder">> {
   const places = new Map(
@@ -120,8 +120,11 @@ async function bindEntries(
     if (place && stays(name) && !copiesAll) parameters[name] = { dtype, shape, ...place.range };
     else {
       const value = await entry.read();
+      // The engine in browsers has no bfloat16.
+      const isForeign = value.dtype === "bfloat16" && precision !== "stored";
+      const floats = isForeign || name in merged ? cast(value, "float32") : value;
       parameters[name] =
-        name in merged ? await mergeDeltas(cast(value, "float32"), merged[name]) : value;
+        name in merged ? await mergeDeltas(floats as Tensor<"float32">, merged[name]) : floats;
     }
   }
   return copiesAll ? { parameters } : { parameters, weightsFolder };
