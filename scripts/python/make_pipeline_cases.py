@@ -66,11 +66,20 @@ def unet(seed, context, channels=(8, 16), **more):
     return scaled(d.UNet2DConditionModel(**{**options, **more}), seed)
 
 
+def save(model, folder):
+    """Writes a model or pipeline, without the paths that its configurations remember."""
+    model.save_pretrained(folder)
+    for file in folder.rglob("config.json"):
+        config = json.loads(file.read_text())
+        if config.pop("_name_or_path", None) is not None:
+            file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
 def stored(pipe, name):
     """Saves a pipeline in float16 and gives it back in float32."""
     folder = TASKS / name
     shutil.rmtree(folder, ignore_errors=True)
-    pipe.to(torch.float16).save_pretrained(folder)
+    save(pipe.to(torch.float16), folder)
     pipe.to(torch.float32).set_progress_bar_config(disable=True)
     return pipe
 
@@ -243,7 +252,7 @@ def case_ip():
     pipe = sd2()
     encoder = vision(9)
     folder = TASKS / "image-encoder"
-    encoder.half().save_pretrained(folder)
+    save(encoder.half(), folder)
     encoder.float()
     processor = t.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
     states = {"ip": ip_state(pipe, 10, False), "ip-plus": ip_state(pipe, 11, True)}
@@ -278,7 +287,7 @@ def case_t2i():
     adapters = [scaled(d.T2IAdapter(in_channels=c, channels=[16, 16, 32], num_res_blocks=1, downscale_factor=8), 12 + c)
                 for c in (3, 1)]
     for adapter, name in zip(adapters, ("t2i-colour", "t2i-grey")):
-        adapter.half().save_pretrained(TASKS / name)
+        save(adapter.half(), TASKS / name)
         adapter.float()
     images = [pictures(6, 1, 3, 64, 64), pictures(7, 1, 1, 64, 64)]
     plain = run(pipe, 2, **prompts(4), height=64, width=64, output_type="np")
@@ -304,7 +313,7 @@ def case_t2i_xl():
     base = stored(d.StableDiffusionXLPipeline(**own, add_watermarker=False), "xl-three")
     adapter = scaled(d.T2IAdapter(in_channels=3, channels=[8, 8, 16, 16], num_res_blocks=1, downscale_factor=16,
                                   adapter_type="full_adapter_xl"), 17)
-    adapter.half().save_pretrained(TASKS / "t2i-xl")
+    save(adapter.half(), TASKS / "t2i-xl")
     pipe = d.StableDiffusionXLAdapterPipeline(**base.components, adapter=adapter.float())
     pipe.set_progress_bar_config(disable=True)
     image = pictures(8, 1, 3, 64, 64)
@@ -327,7 +336,7 @@ def case_control():
     nets = [scaled(d.ControlNetModel.from_unet(pipe.unet, conditioning_embedding_out_channels=(4, 4, 8, 8)), 20 + k, 0.7)
             for k in range(2)]
     for k, net in enumerate(nets):
-        net.half().save_pretrained(TASKS / f"controlnet-{k}")
+        save(net.half(), TASKS / f"controlnet-{k}")
         net.float()
     hints = [pictures(20 + k, 1, 3, 64, 64) for k in range(2)]
     image, mask = pictures(22, 1, 3, 64, 64), (pictures(23, 1, 1, 64, 64) > 0.5).float()
@@ -453,7 +462,7 @@ def case_safety():
     # Thresholds at which two of six pictures are above one concept each, and one needs special care.
     checker.concept_embeds_weights.data = torch.full((17,), float(concepts.amax(1).sort().values[3:5].mean())).half().float()
     checker.special_care_embeds_weights.data = torch.full((3,), float(special.amax(1).sort().values[4:6].mean())).half().float()
-    checker.half().save_pretrained(TASKS / "safety-checker")
+    save(checker.half(), TASKS / "safety-checker")
     checker.float()
     _, flagged = checker(clip, images.permute(0, 2, 3, 1).numpy().copy())
     assert any(flagged) and not all(flagged), flagged
