@@ -35,7 +35,8 @@ import type { SafetyChecker } from "./networks/safety.ts";
 import { type TextEncoder, textEncoder } from "./networks/text-encoder.ts";
 import { type Unet, unetNetwork } from "./networks/unet.ts";
 import { colourPreviewer, type Previewer, tinyPreviewer } from "./previews.ts";
-import type { RuntimeOptions } from "./networks/weights.ts";
+import type { Precision, RuntimeOptions } from "./networks/weights.ts";
+import { lastPart, type LoadFacts } from "./recipe.ts";
 
 /** How a pipeline is loaded. */
 export interface PipelineOptions extends RuntimeOptions, LoadOptions {
@@ -101,6 +102,8 @@ export interface Pipeline {
   readonly settings: JsonObject;
   /** Side of the pictures that the U-Net was trained on. */
   readonly defaultSize: number;
+  /** For recipes. */
+  readonly loadedWith: LoadFacts;
   /** What was concluded about the checkpoint rather than read. */
   readonly notes: readonly string[];
   /** The adapter of that name. @throws NijimiError `option` when there is none */
@@ -219,6 +222,7 @@ async function assemble(
     lowResScheduler: checkpoint.schedulers.low_res_scheduler,
     settings: checkpoint.settings,
     defaultSize: Number(components.unet.config.sample_size ?? 64) * decoder.factor,
+    loadedWith: loadFacts(checkpoint, options),
     notes: checkpoint.notes,
     lora: loras.get,
     controlNet: parts.control,
@@ -231,6 +235,19 @@ async function assemble(
       await release();
       for (const one of open) await one.close();
     },
+  };
+}
+
+function loadFacts(
+  { components }: LoadedCheckpoint,
+  { precision = "float32", variant, seamless: axes, vae }: PipelineOptions,
+): LoadFacts {
+  const stored = Object.values(components).find(({ quantization }) => quantization !== undefined);
+  return {
+    precision: (stored?.quantization as Precision | undefined) ?? precision,
+    variant,
+    seamless: axes,
+    ...(typeof vae === "string" && { vae: lastPart(vae) }),
   };
 }
 

@@ -1,12 +1,24 @@
 /** The recipe of a picture that a pipeline makes, and the request that a recipe stands for. */
 import type { JsonObject } from "../checkpoints/json.ts";
 import { createRecipe, type Recipe } from "../images/metadata/recipe.ts";
-import { NijimiError } from "../errors.ts";
+import { NijimiError, unknownName } from "../errors.ts";
+import { SEAMLESS_AXES, type SeamlessAxes } from "./hooks/seamless.ts";
+import { type Precision, PRECISIONS } from "./networks/weights.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { GenerationRequest, TextToImageRequest } from "./request.ts";
 import type { SamplingPlan } from "./sampling/plan.ts";
 
 type Seed = number | bigint;
+
+/** What a pipeline was loaded with that its pictures depend on. */
+export interface LoadFacts {
+  readonly precision: Precision;
+  /** Variant of the weights that was asked for. */
+  readonly variant?: string;
+  readonly seamless?: SeamlessAxes;
+  /** Name of another autoencoder. */
+  readonly vae?: string;
+}
 
 /** What a job knows that its request leaves open. */
 export interface RecipeFacts {
@@ -28,7 +40,7 @@ export interface RecipeFacts {
 
 /** The recipe of image `index`. */
 export function recipeOf(
-  { name, family }: Pick<Pipeline, "name" | "family">,
+  { name, family, loadedWith }: Pick<Pipeline, "name" | "family" | "loadedWith">,
   request: GenerationRequest,
   facts: RecipeFacts,
 ): Recipe {
@@ -56,6 +68,8 @@ export function recipeOf(
     guidanceScale,
     ...(strength < 1 && { strength }),
     model: { name: lastPart(name), family },
+    precision: loadedWith.precision,
+    ...(loadedWith.vae !== undefined && { vae: { name: loadedWith.vae } }),
     ...(loras &&
       loras.length > 0 && {
         loras: loras.map(({ name: lora, scale = 1, textScale = scale }) => ({
@@ -66,7 +80,7 @@ export function recipeOf(
       }),
     batch: { index, size: batch },
     ...facts.changes,
-    ...extraOf(request, facts.changes),
+    ...extraOf(request, loadedWith, facts.changes),
   };
   const known = Object.entries(fields).filter(([, value]) => value !== undefined);
   return createRecipe(Object.fromEntries(known));
@@ -78,9 +92,15 @@ const EXTRA = [
   "microConditioning", "freeU",
 ] as const satisfies readonly (keyof GenerationRequest)[]; // prettier-ignore
 
-function extraOf(request: GenerationRequest, { extra }: Partial<Recipe>): Partial<Recipe> {
+function extraOf(
+  request: GenerationRequest,
+  { variant, seamless }: LoadFacts,
+  { extra }: Partial<Recipe>,
+): Partial<Recipe> {
   const { scheduler } = request;
   const all: Record<string, unknown> = {
+    ...(variant !== undefined && { variant }),
+    ...(seamless !== undefined && { seamless }),
     ...extra,
     ...plainJson(given(request, EXTRA)),
     ...(scheduler && { scheduler: finite(scheduler) }),
@@ -167,4 +187,27 @@ export function requestOfRecipe(
       })),
     }),
   };
+}
+
+/**
+ * What the pipeline is loaded with for the picture of a recipe, beside the model.
+ *
+ * @throws NijimiError `option` for what this version does not know
+ */
+export function loadFactsOfRecipe({ precision, vae, extra = {} }: Recipe): Partial<LoadFacts> {
+  const { variant, seamless } = extra;
+  return {
+    ...(precision !== undefined && { precision: oneOf("precision", PRECISIONS, precision) }),
+    ...(typeof variant === "string" && { variant }),
+    ...(typeof seamless === "string" && {
+      seamless: oneOf("seamless", SEAMLESS_AXES, seamless),
+    }),
+    ...(vae !== undefined && { vae: vae.name }),
+  };
+}
+
+function oneOf<T extends string>(what: string, accepted: readonly T[], name: string): T {
+  const found = accepted.find((own) => own === name);
+  if (found === undefined) throw unknownName(`${what} in the recipe`, name, accepted);
+  return found;
 }

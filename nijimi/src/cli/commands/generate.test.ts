@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { encodeImage } from "../../images/codec.ts";
+import { encodeImage, readImage } from "../../images/codec.ts";
 import { createImage } from "../../images/image.ts";
 import { runCommandLine } from "../run.ts";
 
@@ -49,17 +49,21 @@ function changed(name: string, file: string, contents: string): string {
   return copy;
 }
 
-test("writes a picture, and by its recipe the same again", async () => {
-  const made = await run("a red cat", "-m", MODEL, ...SMALL, "--json", "--quiet");
-  expect(made).toMatchObject({ code: 0, stderr: "" });
-  const [{ file, seed }] = (JSON.parse(made.stdout) as { images: { file: string; seed: string }[] })
-    .images;
-  expect(seed).toBe("5");
-  const again = join(folder, "again.png");
-  expect(await run("--recipe", file, "-m", MODEL, "--threads", "1", "-o", again)).toMatchObject({
-    code: 0,
-  });
-  expect(existsSync(again)).toBe(true);
+test("writes a picture, and by its recipe the same again, in the precision it was made in", async () => {
+  const make = async (...line: string[]) => {
+    const made = await run(...line, "--threads", "1", "--json", "--quiet");
+    expect(made).toMatchObject({ code: 0, stderr: "" });
+    const { images } = JSON.parse(made.stdout) as { images: { file: string; seed: string }[] };
+    const { data } = await readImage(images[0].file);
+    return { ...images[0], data };
+  };
+  const prompt = ["a red cat", "-m", MODEL, ...SMALL];
+  const exact = await make(...prompt);
+  expect(exact.seed).toBe("5");
+  const coarse = await make(...prompt, "--precision", "int4-weights", "--seamless", "x");
+  expect(coarse.data).not.toEqual(exact.data);
+  const again = await make("--recipe", coarse.file, "-m", MODEL, "-o", join(folder, "again.png"));
+  expect(again.data).toEqual(coarse.data);
 });
 
 test("a way through prompts writes every picture on it", async () => {

@@ -9,6 +9,7 @@ import type { Image } from "../../images/image.ts";
 import { recipeTexts } from "../../images/metadata/write.ts";
 import type { ImageFormat } from "../../images/probe.ts";
 import { home } from "../../internal/home.node.ts";
+import { isThere } from "../../internal/is-there.node.ts";
 import type { ImageReady } from "../../pipelines/events.ts";
 import { loadPipeline, type Pipeline, type PipelineOptions } from "../../pipelines/pipeline.ts";
 import { filesOf } from "../generate/adapters.ts";
@@ -17,7 +18,7 @@ import { type CommandContext, defineCommand } from "../command.ts";
 import { readVersion } from "../package-version.ts";
 import type { Options } from "../options.ts";
 import { gridCells, parseGrid } from "../generate/grid.ts";
-import { rememberModel } from "../generate/locate.ts";
+import { locateModel, rememberModel } from "../generate/locate.ts";
 import { OPTIONS } from "../generate/options.ts";
 import {
   type AnyRequest,
@@ -28,6 +29,7 @@ import {
   readRecipe,
   refinerOf,
   requestOf,
+  withRecipe,
 } from "../generate/settings.ts";
 import { savePicture } from "../generate/write.ts";
 
@@ -75,30 +77,32 @@ export const command = defineCommand({
   run: async (given, context) => run(given, context),
 });
 
-async function run(given: Given, context: CommandContext): Promise<void> {
+async function run(options: Given, context: CommandContext): Promise<void> {
   const { env, signal, say, result } = context;
   const began = performance.now();
-  const recipe = await readRecipe(given.recipe);
+  const recipe = await readRecipe(options.recipe);
+  const given = withRecipe(options, recipe);
   const prompt = await readPrompt(given, recipe);
   const model = await modelOf(given, recipe, env);
   const cells = given.grid === undefined ? undefined : gridOf(given.grid, given.seed);
-  const options = {
+  const pipelineOptions = {
     ...(await pipelineOptionsOf(given, env, signal)),
     onQuantize: quantizing(context),
   };
-  const pipeline = await loadPipeline(model, options);
+  const pipeline = await loadPipeline(model, pipelineOptions);
   let refiner: Pipeline | undefined;
   try {
     await rememberModel(model, env);
+    if (given.vae !== undefined) await rememberModel(await locateModel(given.vae, env), env);
     const refinerPath = await refinerOf(given, recipe, env);
     if (refinerPath !== undefined) {
-      refiner = await loadPipeline(refinerPath, ownOptions(options));
+      refiner = await loadPipeline(refinerPath, ownOptions(pipelineOptions));
       await rememberModel(refinerPath, env);
     }
     const pipelines = { pipeline, refiner };
     for (const note of pipeline.notes) say(note);
     const request = await requestOf(given, prompt, recipe, pipeline);
-    if (given.dryRun) return dryRun(pipelines, model, request, context);
+    if (given.dryRun) return dryRun(pipelines, { model, given }, request, context);
     const target = targetOf(given, env, cells !== undefined);
     const notes = new Set<string>();
     const outcome =
@@ -151,7 +155,7 @@ function human({ images, grid, notes }: Outcome): string {
 /** Everything is read and checked; nothing is computed or written. */
 function dryRun(
   pipelines: Pipelines,
-  model: string,
+  { model, given }: { readonly model: string; readonly given: Given },
   request: AnyRequest,
   { result }: CommandContext,
 ): void {
@@ -169,6 +173,7 @@ function dryRun(
   const resolved = {
     model,
     family: pipeline.family,
+    precision: given.precision ?? pipeline.loadedWith.precision,
     ...(refiner && { refiner: refiner.name }),
     task: taskOf(pipelines, request),
     width: pipeline.defaultSize,
@@ -315,13 +320,6 @@ async function freeName(
   }
 }
 
-function isThere(file: string): Promise<boolean> {
-  return stat(file).then(
-    () => true,
-    () => false,
-  );
-}
-
 /** The cells of a grid, all with one seed unless the seed is an axis. */
 function gridOf(text: string, seed: string | undefined) {
   const axes = parseGrid(text, GRID_OPTIONS);
@@ -384,7 +382,7 @@ async function makeGrid(pipelines: Pipelines, job: GridJob) {
   return { images: written, grid: file };
 }
 
-/** Identity of a cell: its request, the files it begins with, and the model's size and time of change. */
+/** Identity of a cell: its request, how the model is loaded, files with their sizes and times of change. */
 async function cellKey(model: string, given: Given, request: AnyRequest): Promise<string> {
   const { image: _image, mask: _mask, depth: _depth, ...others } = request;
   const { control: _control, adapters: _adapters, imagePrompts: _pictures, ...settings } = others;
@@ -400,8 +398,11 @@ async function cellKey(model: string, given: Given, request: AnyRequest): Promis
           ),
     ),
   );
-  const text = JSON.stringify([settings, strengths, states, readVersion()], (_, value: unknown) =>
-    typeof value === "bigint" ? String(value) : value,
+  const { precision, variant, seamless } = given;
+  const loading = { precision, variant, seamless };
+  const text = JSON.stringify(
+    [settings, loading, strengths, states, readVersion()],
+    (_, value: unknown) => (typeof value === "bigint" ? String(value) : value),
   );
   return createHash("sha256").update(text).digest("hex").slice(0, 24);
 }

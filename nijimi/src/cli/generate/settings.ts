@@ -8,7 +8,7 @@ import { parseRecipe, type Recipe } from "../../images/metadata/recipe.ts";
 import { EMBEDDED_MODEL } from "../../pipelines/embedded-model.ts";
 import type { HiresOptions } from "../../pipelines/hires-fix.ts";
 import { preset } from "../../pipelines/presets.ts";
-import { requestOfRecipe } from "../../pipelines/recipe.ts";
+import { loadFactsOfRecipe, requestOfRecipe } from "../../pipelines/recipe.ts";
 import type {
   GenerationRequest,
   ImageToImageRequest,
@@ -96,6 +96,13 @@ export async function modelOf(
   env: Env,
 ): Promise<string> {
   return locateModel(model ?? recipe?.model?.name ?? env.NIJIMI_MODEL ?? EMBEDDED_MODEL, env);
+}
+
+/** Options, and where they say nothing of how the model is loaded, the recipe's. */
+export function withRecipe(given: Given, recipe: Recipe | undefined): Given {
+  if (recipe === undefined) return given;
+  const known = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...given, ...loadFactsOfRecipe(recipe), ...Object.fromEntries(known) } as Given;
 }
 
 /** What the pipeline is loaded with. */

@@ -57,6 +57,8 @@ const shape = {
     })
     .optional(),
   model: weights.extend({ family: z.string().optional() }).optional(),
+  /** How the model's weights are held: `"float32"`, `"int8"` … */
+  precision: z.string().optional(),
   vae: weights.optional(),
   loras: z
     .array(weights.extend({ weight: z.number().optional(), textWeight: z.number().optional() }))
