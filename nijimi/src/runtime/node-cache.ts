@@ -11,6 +11,7 @@ import { mkdir, readdir, rename, rm, stat, statfs, utimes } from "node:fs/promis
 import { arch, cpus } from "node:os";
 import { join } from "node:path";
 import type * as ort from "onnxruntime-common";
+import { isThere } from "../internal/is-there.node.ts";
 import { engineOptions, type SerialisedModel, type SessionSettings } from "./engine.ts";
 
 /** Bytes that the entries may have together. */
@@ -36,7 +37,7 @@ export async function findCached(
   version: string,
 ): Promise<CacheEntry> {
   const folder = join(cacheFolder, await cacheKey(model, settings, version));
-  return { folder, isThere: await exists(join(folder, GRAPH)) };
+  return { folder, isThere: await isThere(join(folder, GRAPH)) };
 }
 
 /** Loads a model from its entry, or loads it and fills the entry. */
@@ -47,7 +48,7 @@ export async function loadThroughCache(
   folder: string,
 ): Promise<ort.InferenceSession> {
   const { device } = settings;
-  if (await exists(join(folder, GRAPH))) {
+  if (await isThere(join(folder, GRAPH))) {
     try {
       const own: SessionSettings = { ...settings, weightsFolder: folder, optimization: "disabled" };
       const now = new Date();
@@ -81,13 +82,6 @@ export async function loadThroughCache(
   } finally {
     await rm(unfinished, { recursive: true, force: true });
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** Whether the disk can take the weights once more and have as much left. */

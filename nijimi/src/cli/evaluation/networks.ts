@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { NijimiError } from "../../errors.ts";
+import { isThere } from "../../internal/is-there.node.ts";
 import type { EvaluationNetworks, FigureName } from "../../metrics/evaluate/types.ts";
 import { openAestheticHead } from "../../metrics/networks/aesthetic.ts";
 import { type ClipNetwork, openClip } from "../../metrics/networks/clip.ts";
@@ -116,13 +117,6 @@ async function locate(nameOrPath: string, models: string): Promise<string> {
     known === undefined
       ? `There are no weights at ${path}. Known names: ${Object.keys(KNOWN_WEIGHTS).join(", ")}.`
       : `The weights of ${nameOrPath} are not at ${path}. Fetch them with "nijimi models fetch ${nameOrPath}", or name a file.`,
-  );
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
   );
 }
 

@@ -1,11 +1,12 @@
 /** Pictures for `nijimi eval` out of a model and prompts: made into a folder, those already there left as they are. */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, stat } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { writeFile } from "../../checkpoints/files/files.node.ts";
 import { NijimiError } from "../../errors.ts";
 import { recipeTexts } from "../../images/metadata/write.ts";
 import { home } from "../../internal/home.node.ts";
+import { isThere } from "../../internal/is-there.node.ts";
 import { allImages } from "../../pipelines/events.ts";
 import { loadPipeline } from "../../pipelines/pipeline.ts";
 import { textToImage } from "../../pipelines/text-to-image.ts";
@@ -139,13 +140,6 @@ async function withoutPicture(folder: string, prompts: readonly string[]) {
     index,
     name: String(index).padStart(5, "0"),
   }));
-  const found = await Promise.all(
-    all.map(({ name }) =>
-      stat(join(folder, `${name}.png`)).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
+  const found = await Promise.all(all.map(({ name }) => isThere(join(folder, `${name}.png`))));
   return all.filter((_, i) => !found[i]);
 }

@@ -1,9 +1,10 @@
 /** Where models and adapters are: a path, or a name in the models folder. */
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { NijimiError, unknownName } from "../../errors.ts";
 import { home } from "../../internal/home.node.ts";
+import { isThere } from "../../internal/is-there.node.ts";
 import { EMBEDDED_MODEL, embeddedModelUrl } from "../../pipelines/embedded-model.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -11,19 +12,12 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** Endings that a name may leave out. */
 const ENDINGS = ["", ".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf"];
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
-}
-
 /** The file or folder of a name in `folder`; undefined when there is none. */
 export async function inFolder(folder: string, name: string): Promise<string | undefined> {
   if (!/^[^\\/]+$/.test(name) || name === "..") return undefined;
   for (const ending of ENDINGS) {
     const path = join(folder, name + ending);
-    if (await exists(path)) return path;
+    if (await isThere(path)) return path;
   }
   return undefined;
 }
@@ -35,10 +29,10 @@ export async function inFolder(folder: string, name: string): Promise<string | u
  * @throws NijimiError `option` naming what is there
  */
 export async function locateModel(wanted: string, env: Env): Promise<string> {
-  if (/^https?:/i.test(wanted) || (await exists(wanted))) return wanted;
+  if (/^https?:/i.test(wanted) || (await isThere(wanted))) return wanted;
   const { models } = home(env);
   const found = (await inFolder(models, wanted)) ?? (await usedBefore(env))[wanted];
-  if (found !== undefined && (await exists(found))) return found;
+  if (found !== undefined && (await isThere(found))) return found;
   if (wanted === EMBEDDED_MODEL) return embeddedModel();
   const names = (await readdir(models).catch(() => [])).map((name) =>
     name.replace(/\.(safetensors|ckpt|gguf)$/, ""),
@@ -58,7 +52,7 @@ export async function locateModel(wanted: string, env: Env): Promise<string> {
  */
 async function embeddedModel(): Promise<string> {
   const folder = fileURLToPath(embeddedModelUrl());
-  if (await exists(join(folder, "model_index.json"))) return folder;
+  if (await isThere(join(folder, "model_index.json"))) return folder;
   throw new NijimiError(
     "file",
     `The model that comes with the package, "${EMBEDDED_MODEL}", is not at ${folder}. Name a checkpoint with --model, or train it: docs/guide/training.md.`,
