@@ -5,39 +5,17 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { InternalError, NijimiError } from "../errors.ts";
 import { type Command, defineCommand } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
-import { runCommandLine } from "./run.ts";
+import { type LineOptions, runLine } from "./testing/run-line.ts";
 
-/** Runs a command line and returns what it wrote. */
-async function run(
+/** Runs a command line, where given with `test` as the only command. */
+function run(
   line: readonly string[],
-  { command, env = {}, isTTY = false, abort }: Setting = {},
+  { command, ...options }: LineOptions & { readonly command?: Command } = {},
 ) {
-  const written = { stdout: "", stderr: "" };
-  const stream = (name: "stdout" | "stderr") => ({
-    isTTY,
-    write: (text: string) => void (written[name] += text),
-  });
-  const controller = new AbortController();
-  abort?.(controller);
-  const commands = command
-    ? { test: { description: command.description, load: async () => ({ command }) } }
-    : COMMANDS;
-  const surroundings = {
-    stdout: stream("stdout"),
-    stderr: stream("stderr"),
-    env,
-    signal: controller.signal,
-    now: () => 0,
-    version: "1.2.3",
+  const commands = command && {
+    test: { description: command.description, load: async () => ({ command }) },
   };
-  return { code: await runCommandLine(line, surroundings, commands), ...written };
-}
-
-interface Setting {
-  readonly command?: Command;
-  readonly env?: Record<string, string>;
-  readonly isTTY?: boolean;
-  readonly abort?: (controller: AbortController) => void;
+  return runLine(line, { ...options, commands });
 }
 
 /** A command that does `body`. */
@@ -153,13 +131,12 @@ describe("how a command ends", () => {
   });
 
   it("ends with 130 when cancelled, whether the command throws, or stops and returns", async () => {
-    const abort = (controller: AbortController) =>
-      controller.abort(new NijimiError("cancelled", "Cancelled."));
+    const signal = AbortSignal.abort(new NijimiError("cancelled", "Cancelled."));
     for (const command of [
       doing((_values, { signal }) => signal.throwIfAborted()),
       doing(() => {}),
     ])
-      expect(await run(["test"], { command, abort })).toEqual({
+      expect(await run(["test"], { command, signal })).toEqual({
         code: 130,
         stdout: "",
         stderr: "Cancelled.\n",

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createImage } from "../../images/image.ts";
 import { encodePng } from "../../images/png/encode.ts";
 import { torchGenerator } from "../../tensor/random/torch.ts";
-import { runCommandLine } from "../run.ts";
+import { runLine } from "../testing/run-line.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nijimi-eval-"));
 const at = (name: string): string => join(folder, name);
@@ -31,21 +31,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function run(...line: string[]) {
-  const written = { stdout: "", stderr: "" };
-  const stream = (name: "stdout" | "stderr") => ({
-    write: (text: string) => void (written[name] += text),
-  });
-  const code = await runCommandLine(["eval", ...line], {
-    stdout: stream("stdout"),
-    stderr: stream("stderr"),
-    env: { NIJIMI_HOME: at("home") },
-    signal: new AbortController().signal,
-    now: () => 0,
-    version: "1.2.3",
-  });
-  return { code, ...written };
-}
+const run = (...line: string[]) => runLine(["eval", ...line], { env: { NIJIMI_HOME: at("home") } });
 
 const TINY_MODEL = join(
   import.meta.dirname,

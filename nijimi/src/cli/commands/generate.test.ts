@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { encodeImage, readImage } from "../../images/codec.ts";
 import { createImage } from "../../images/image.ts";
-import { runCommandLine } from "../run.ts";
+import { runLine } from "../testing/run-line.ts";
 
 const CASES = fileURLToPath(new URL("../../../../conformance/cases/pipelines/", import.meta.url));
 const MODEL = join(CASES, "sd2/diffusers");
@@ -18,21 +18,7 @@ const env = { ...process.env, NIJIMI_HOME: join(folder, "home") };
 const output = join(folder, "out");
 const SMALL = ["-W", "32", "-H", "32", "-s", "2", "--seed", "5", "--threads", "1", "-o", output];
 
-async function run(...line: string[]) {
-  const written = { stdout: "", stderr: "" };
-  const stream = (name: "stdout" | "stderr") => ({
-    write: (text: string) => void (written[name] += text),
-  });
-  const code = await runCommandLine(["generate", ...line], {
-    stdout: stream("stdout"),
-    stderr: stream("stderr"),
-    env,
-    signal: new AbortController().signal,
-    now: () => 0,
-    version: "1.2.3",
-  });
-  return { code, ...written };
-}
+const run = (...line: string[]) => runLine(["generate", ...line], { env });
 
 async function pictureFile(name: string, width: number, height: number): Promise<string> {
   const file = join(folder, name);

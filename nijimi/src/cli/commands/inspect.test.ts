@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { writeSafetensors } from "../../checkpoints/safetensors.ts";
 import { float32 } from "../../tensor/tensor.ts";
-import { runCommandLine } from "../run.ts";
+import { runLine } from "../testing/run-line.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "inspect-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -17,19 +17,7 @@ async function run(shapes: Readonly<Record<string, readonly number[]>>, ...line:
   ]);
   const file = join(folder, "file.safetensors");
   writeFileSync(file, writeSafetensors(Object.fromEntries(tensors), { author: "somebody" }));
-  const written = { stdout: "", stderr: "" };
-  const stream = (name: "stdout" | "stderr") => ({
-    write: (text: string) => void (written[name] += text),
-  });
-  const code = await runCommandLine(["inspect", file, ...line], {
-    stdout: stream("stdout"),
-    stderr: stream("stderr"),
-    env: {},
-    signal: new AbortController().signal,
-    now: () => 0,
-    version: "1.2.3",
-  });
-  return { code, ...written };
+  return runLine(["inspect", file, ...line]);
 }
 
 const HEAD = { weight: [1, 768], bias: [1] };
@@ -77,13 +65,6 @@ test("a model that is not run is named, an unknown one said to be unknown", asyn
 test("a file that is not there ends with 3", async () => {
   const { code, stderr } = await run(HEAD);
   expect([code, stderr]).toEqual([0, ""]);
-  const missing = await runCommandLine(["inspect", join(folder, "nothing.ckpt")], {
-    stdout: { write: () => {} },
-    stderr: { write: () => {} },
-    env: {},
-    signal: new AbortController().signal,
-    now: () => 0,
-    version: "1.2.3",
-  });
-  expect(missing).toBe(3);
+  const missing = await runLine(["inspect", join(folder, "nothing.ckpt")]);
+  expect(missing.code).toBe(3);
 });

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KNOWN_WEIGHTS } from "../../metrics/networks/known-weights.ts";
-import { runCommandLine } from "../run.ts";
+import { runLine } from "../testing/run-line.ts";
 
 const home = mkdtempSync(join(tmpdir(), "nijimi-models-"));
 const models = join(home, "models");
@@ -26,21 +26,7 @@ afterAll(() => {
   rmSync(home, { recursive: true });
 });
 
-async function run(...line: string[]) {
-  const written = { stdout: "", stderr: "" };
-  const stream = (name: "stdout" | "stderr") => ({
-    write: (text: string) => void (written[name] += text),
-  });
-  const code = await runCommandLine(["models", ...line], {
-    stdout: stream("stdout"),
-    stderr: stream("stderr"),
-    env: { NIJIMI_HOME: home },
-    signal: new AbortController().signal,
-    now: () => 0,
-    version: "1.2.3",
-  });
-  return { code, ...written };
-}
+const run = (...line: string[]) => runLine(["models", ...line], { env: { NIJIMI_HOME: home } });
 
 describe("nijimi models", () => {
   test("lists what is known and what is here", async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { runCommandLine } from "../run.ts";
+import { runLine } from "../testing/run-line.ts";
 
 const MODEL = fileURLToPath(
   new URL("../../../../conformance/cases/pipelines/sd2/diffusers", import.meta.url),
@@ -11,21 +11,7 @@ const MODEL = fileURLToPath(
 const home = mkdtempSync(join(tmpdir(), "nijimi-quantize-"));
 afterAll(() => rmSync(home, { recursive: true }));
 
-async function run(...line: string[]) {
-  const written = { stdout: "", stderr: "" };
-  const stream = (name: "stdout" | "stderr") => ({
-    write: (text: string) => void (written[name] += text),
-  });
-  const code = await runCommandLine(line, {
-    stdout: stream("stdout"),
-    stderr: stream("stderr"),
-    env: { NIJIMI_HOME: home },
-    signal: new AbortController().signal,
-    now: () => 0,
-    version: "1.2.3",
-  });
-  return { code, ...written };
-}
+const run = (...line: string[]) => runLine(line, { env: { NIJIMI_HOME: home } });
 
 describe("nijimi quantize", () => {
   const small = join(home, "small");

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writePictures } from "../../train/testing/picture-folder.ts";
-import { runCommandLine } from "../run.ts";
+import { runLine } from "../testing/run-line.ts";
 
 let home = "";
 beforeAll(async () => {
@@ -13,21 +13,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(home, { recursive: true, force: true }));
 
-async function run(...line: string[]) {
-  const written = { stdout: "", stderr: "" };
-  const stream = (name: "stdout" | "stderr") => ({
-    write: (text: string) => void (written[name] += text),
-  });
-  const code = await runCommandLine(["train", ...line], {
-    stdout: stream("stdout"),
-    stderr: stream("stderr"),
-    env: { NIJIMI_HOME: home },
-    signal: new AbortController().signal,
-    now: () => performance.now(),
-    version: "1.2.3",
-  });
-  return { code, ...written };
-}
+const run = (...line: string[]) =>
+  runLine(["train", ...line], { env: { NIJIMI_HOME: home }, now: () => performance.now() });
 
 const set = (...changes: string[]) => changes.flatMap((change) => ["--set", change]);
 const small = () =>
