@@ -15,6 +15,21 @@ export interface SerialisedModel {
   readonly weights: readonly { readonly path: string; readonly data: Uint8Array }[];
 }
 
+/** A place for a model's optimised form. */
+export interface CacheEntry {
+  readonly folder: string;
+  /** Whether the folder is filled. */
+  readonly isThere: boolean;
+}
+
+/** A model whose weights lie in a temporary folder of their own. */
+export interface WideModel {
+  readonly model: OnnxModel;
+  readonly weightsFolder: string;
+  /** Removes the folder; what the runtime has mapped stays. */
+  remove(): Promise<void>;
+}
+
 /** How a session is made; plain data, so that it can cross to a worker. */
 export interface SessionSettings {
   readonly device: Device;
@@ -23,8 +38,8 @@ export interface SessionSettings {
   readonly optimization: "disabled" | "basic" | "extended" | "all";
   readonly frugal: boolean;
   readonly config: Readonly<Record<string, string>>;
-  /** Folder of this model's optimised form, to load or to fill; not kept when absent. */
-  readonly cacheEntry?: string;
+  /** This model's optimised form, to load or to fill; not kept when absent. */
+  readonly cacheEntry?: CacheEntry;
 }
 
 /** A loaded model. Dispose it to give its memory back. */
@@ -51,15 +66,12 @@ export interface Engine {
     model: SerialisedModel,
     settings: SessionSettings,
     cacheFolder: string,
-  ) => Promise<{ readonly folder: string; readonly isThere: boolean }>;
+  ) => Promise<CacheEntry>;
   /** Half-precision weights in files as float32 ones; absent where loading needs no help. */
   readonly widenWeights?: (
     model: OnnxModel,
     weightsFolder: string,
-  ) => Promise<
-    | { readonly model: OnnxModel; readonly weightsFolder: string; remove(): Promise<void> }
-    | undefined
-  >;
+  ) => Promise<WideModel | undefined>;
   /** A session in a thread of its own; absent where the platform has none. */
   readonly startWorker?: (model: SerialisedModel, settings: SessionSettings) => Promise<Session>;
 }

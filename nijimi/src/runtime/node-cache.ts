@@ -12,7 +12,12 @@ import { arch, cpus } from "node:os";
 import { join } from "node:path";
 import type * as ort from "onnxruntime-common";
 import { isThere } from "../internal/is-there.node.ts";
-import { engineOptions, type SerialisedModel, type SessionSettings } from "./engine.ts";
+import {
+  type CacheEntry,
+  engineOptions,
+  type SerialisedModel,
+  type SessionSettings,
+} from "./engine.ts";
 
 /** Bytes that the entries may have together. */
 const LARGEST_CACHE = 20e9;
@@ -22,12 +27,6 @@ const GRAPH = "graph.onnx";
 const WEIGHTS = "graph.weights";
 /** Smaller weights stay inside the graph. */
 const SMALLEST_OUTSIDE = 1024;
-
-/** A place for a model's optimised form. */
-export interface CacheEntry {
-  readonly folder: string;
-  readonly isThere: boolean;
-}
 
 /** Where the optimised form of a model is, or would be. */
 export async function findCached(
@@ -45,10 +44,11 @@ export async function loadThroughCache(
   sessions: ort.InferenceSessionFactory,
   model: SerialisedModel,
   settings: SessionSettings,
-  folder: string,
+  entry: CacheEntry,
 ): Promise<ort.InferenceSession> {
   const { device } = settings;
-  if (await isThere(join(folder, GRAPH))) {
+  const { folder } = entry;
+  if (entry.isThere) {
     try {
       const own: SessionSettings = { ...settings, weightsFolder: folder, optimization: "disabled" };
       const now = new Date();

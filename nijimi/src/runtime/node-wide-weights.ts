@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { type ExternalData, isExternal, type OnnxModel } from "../onnx/model.ts";
 import { type HalfWeight, halfWeights, relocateWeights } from "../onnx/widen.ts";
 import { decodeMinifloat } from "../tensor/minifloat.ts";
+import type { WideModel } from "./engine.ts";
 
 /** Half-precision weights of a smaller size are left to the runtime. */
 const SMALLEST = 2 ** 26;
@@ -19,14 +20,6 @@ const CHUNK = 2 ** 22;
 /** Where a tensor may begin in a file that is mapped. */
 const ALIGNMENT = 4096;
 const FILE = "weights";
-
-/** A model whose weights lie in a folder of their own. */
-export interface WideModel {
-  readonly model: OnnxModel;
-  readonly weightsFolder: string;
-  /** Removes the file; what the runtime has mapped stays. */
-  remove(): Promise<void>;
-}
 
 /**
  * The model with float32 weights; undefined where there is too little in half precision for it to matter.

@@ -96,7 +96,7 @@ async function openPrepared(
     cacheFolder === undefined
       ? undefined
       : await engine.findCached?.(serialised, settings, cacheFolder);
-  const inUse = { ...settings, cacheEntry: cached?.folder };
+  const inUse = { ...settings, cacheEntry: cached };
   const { device, weightsFolder } = settings;
   if (cached?.isThere || device !== "cpu" || weightsFolder === undefined)
     return open(serialised, inUse);
