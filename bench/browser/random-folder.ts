@@ -3,57 +3,25 @@
  * it is read, so that a page can load two gigabytes that nobody stored.
  */
 import { type ByteSource, bytesSource, type Folder } from "nijimi/checkpoints";
-import {
-  AUTOENCODER_KL_VARIANTS,
-  autoencoderKl,
-  CLIP_TEXT_VARIANTS,
-  clipText,
-  UNET_2D_CONDITION_VARIANTS,
-  unet2dCondition,
-} from "nijimi/models";
-import { type ParameterSpec, snakeCase } from "nijimi/nn";
 import { cast, float32, sizeOf, torchGenerator } from "nijimi/tensor";
-
-type Parameters = Readonly<Record<string, ParameterSpec>>;
-
-const SCHEDULER = {
-  _class_name: "DDIMScheduler",
-  beta_start: 0.00085,
-  beta_end: 0.012,
-  beta_schedule: "scaled_linear",
-  clip_sample: false,
-  set_alpha_to_one: false,
-  steps_offset: 1,
-};
+import {
+  distributionOf,
+  MODEL_INDEX,
+  type NetworkFolder,
+  SCHEDULER,
+  textEncoderFolder,
+  unetFolder,
+  vaeFolder,
+} from "../lib/sd15.ts";
 
 /** The folder; `loadPipeline` takes it. */
 export function randomFolder(): Folder {
-  const { sd1: unet } = UNET_2D_CONDITION_VARIANTS;
-  const { sd: vae } = AUTOENCODER_KL_VARIANTS;
-  const text = CLIP_TEXT_VARIANTS["openai-vit-l"];
-  const json = (value: object) => () =>
-    bytesSource(new TextEncoder().encode(JSON.stringify(value)));
-  const config = (head: object, own: object) =>
-    json({
-      ...head,
-      ...Object.fromEntries(Object.entries(own).map(([key, value]) => [snakeCase(key), value])),
-    });
-  const weights = (parameters: Parameters) => () => randomSource(parameters);
   const files: Readonly<Record<string, () => ByteSource>> = {
-    "model_index.json": json({
-      _class_name: "StableDiffusionPipeline",
-      unet: ["diffusers", "UNet2DConditionModel"],
-      vae: ["diffusers", "AutoencoderKL"],
-      text_encoder: ["transformers", "CLIPTextModel"],
-      scheduler: ["diffusers", "DDIMScheduler"],
-    }),
-    "scheduler/scheduler_config.json": json(SCHEDULER),
-    "unet/config.json": config({ _class_name: "UNet2DConditionModel" }, unet),
-    "unet/diffusion_pytorch_model.safetensors": weights(unet2dCondition(unet).parameters),
-    "vae/config.json": config({ _class_name: "AutoencoderKL" }, vae),
-    "vae/diffusion_pytorch_model.safetensors": weights(autoencoderKl(vae).whole.parameters),
-    "text_encoder/config.json": config({ architectures: ["CLIPTextModel"] }, text),
-    "text_encoder/model.safetensors": weights(clipText(text).parameters),
+    "model_index.json": () => jsonSource(MODEL_INDEX),
+    "scheduler/scheduler_config.json": () => jsonSource(SCHEDULER),
+    ...networkFiles("unet", unetFolder()),
+    ...networkFiles("vae", vaeFolder()),
+    ...networkFiles("text_encoder", textEncoderFolder()),
   };
   return {
     name: "stable-diffusion-1.5-random",
@@ -62,8 +30,19 @@ export function randomFolder(): Folder {
   };
 }
 
-/** A safetensors file of halves, scaled so that activations keep their size. */
-function randomSource(parameters: Parameters): ByteSource {
+function networkFiles(folder: string, { config, weights, parameters }: NetworkFolder) {
+  return {
+    [`${folder}/config.json`]: () => jsonSource(config),
+    [`${folder}/${weights}`]: () => randomSource(parameters),
+  };
+}
+
+function jsonSource(value: object): ByteSource {
+  return bytesSource(new TextEncoder().encode(JSON.stringify(value)));
+}
+
+/** A safetensors file of halves. */
+function randomSource(parameters: NetworkFolder["parameters"]): ByteSource {
   const header: Record<string, object> = {};
   const places: { readonly end: number; readonly block: Uint8Array }[] = [];
   let end = 0;
@@ -71,9 +50,8 @@ function randomSource(parameters: Parameters): ByteSource {
     const start = end;
     end += 2 * sizeOf(shape);
     header[name] = { dtype: "F16", shape, data_offsets: [start, end] };
-    const isGain = shape.length === 1 && name.endsWith("weight");
-    const scale = shape.length > 1 ? (sizeOf(shape) / shape[0]) ** -0.5 : 0.02;
-    places.push({ end, block: halves(scale, isGain ? 1 : 0) });
+    const { mean, deviation } = distributionOf(name, shape);
+    places.push({ end, block: halves(mean, deviation) });
   }
   const text = new TextEncoder().encode(JSON.stringify(header));
   const head = new Uint8Array(8 + text.length);
@@ -103,12 +81,12 @@ function randomSource(parameters: Parameters): ByteSource {
 const noise = torchGenerator(0).randn([1 << 16]).data;
 const blocks = new Map<string, Uint8Array>();
 
-/** Bytes of offset + scale · noise in 16 bits. */
-function halves(scale: number, offset: number): Uint8Array {
-  const key = `${scale} ${offset}`;
+/** Bytes of mean + deviation · noise in 16 bits. */
+function halves(mean: number, deviation: number): Uint8Array {
+  const key = `${mean} ${deviation}`;
   let block = blocks.get(key);
   if (block === undefined) {
-    const values = noise.map((value) => offset + scale * value);
+    const values = noise.map((value) => mean + deviation * value);
     const { data } = cast(float32([values.length], values), "float16");
     block = new Uint8Array((data as Uint16Array).buffer);
     blocks.set(key, block);
