@@ -4,10 +4,8 @@
  */
 import type { JsonObject } from "../../checkpoints/json.ts";
 import { saveComponent } from "../../checkpoints/save-folder.ts";
-import type { Batch, DataPosition } from "../../data/batches.ts";
 import { loadBatches } from "../../data/loader.ts";
 import type { DatasetSpec } from "../../data/open-dataset.ts";
-import type { ImageOptions } from "../../data/transform/options.ts";
 import { unknownName } from "../../errors.ts";
 import { minimum } from "../../graph/ops.ts";
 import type { Sym } from "../../graph/primitives.ts";
@@ -31,7 +29,6 @@ import type { TorchGenerator } from "../../tensor/random/torch.ts";
 import { int64, type Tensor } from "../../tensor/tensor.ts";
 import { loadTokenizer } from "../../text/load-tokenizer.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
-import { feedFrom } from "../feed.ts";
 import { adamW } from "../optimisers/adam.ts";
 import { learningRateAt } from "../optimisers/schedules.ts";
 import { layoutOf, type Player, type Program, unflattenTensor, type Vectors } from "../program.ts";
@@ -39,6 +36,7 @@ import type { BuildContext, CommonSettings, Training } from "../recipe.ts";
 import { END_TOKEN, START_TOKEN, tokenizerFiles, trainBpe } from "../tokenizer/train-bpe.ts";
 import { modelVector } from "./averaged.ts";
 import { configJson } from "./config-json.ts";
+import { imageFeed, type TrainingImages } from "./image-feed.ts";
 import { recallAt } from "./recall.ts";
 
 export const IMAGE_TOWERS = ["vit", "resnet"] as const;
@@ -71,12 +69,9 @@ export interface ClipSettings extends CommonSettings {
 }
 
 /** What the pairs are. */
-export interface ClipData {
-  readonly training: DatasetSpec;
+export interface ClipData extends TrainingImages {
   /** Pairs that training does not see, for figures. */
   readonly heldOut: DatasetSpec;
-  readonly image: ImageOptions;
-  readonly augment: NonNullable<ImageOptions["augment"]>;
   /** Texts that the vocabulary is learnt from. */
   readonly texts: readonly string[];
   /** A text for a sample: its caption, or what says the same. */
@@ -116,19 +111,13 @@ export async function buildClip(
       return { losses: { model: loss }, metrics: { logitScale: scale } };
     },
   };
-  const load = (from: DataPosition): AsyncIterable<Batch> =>
-    loadBatches(
-      data.training,
-      { batchSize, image: { ...data.image, augment: data.augment }, seed, rank, workers },
-      from,
-    );
-  const feed = feedFrom(
-    load,
+  const feed = imageFeed(
+    data,
     ({ images, captions = [], metadata }, { perSample }) => {
       const texts = perSample.map((random, i) => data.text(captions[i] ?? "", metadata[i], random));
       return { images, ids: tokenIds(tokenizer, texts) };
     },
-    { seed, batchSize, rank },
+    { seed, batchSize, rank, workers },
   );
   const retrieval = await heldOutRetrieval(settings, data, towers, player, tokenizer);
   return {

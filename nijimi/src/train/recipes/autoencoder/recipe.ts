@@ -1,21 +1,19 @@
 /** Autoencoders as recipes: settings, data, figures on held-out pictures, and the folder that is written. */
 import { saveComponent } from "../../../checkpoints/save-folder.ts";
-import type { Batch, DataPosition } from "../../../data/batches.ts";
 import { loadBatches } from "../../../data/loader.ts";
 import type { DatasetSpec } from "../../../data/open-dataset.ts";
-import type { ImageOptions } from "../../../data/transform/options.ts";
 import { unknownName } from "../../../errors.ts";
 import { spec } from "../../../graph/trace.ts";
 import { patchDiscriminator } from "../../../models/patch-discriminator.ts";
 import { recordScope, unflatten } from "../../../nn/scopes.ts";
 import { compile } from "../../../runtime/compile.ts";
 import { sizeOf, type Tensor } from "../../../tensor/tensor.ts";
-import { feedFrom } from "../../feed.ts";
 import { adamW } from "../../optimisers/adam.ts";
 import { layoutOf, type Player, unflattenTensor, type Vectors } from "../../program.ts";
 import type { BuildContext, CommonSettings, Training } from "../../recipe.ts";
 import { modelVector } from "../averaged.ts";
 import { configJson } from "../config-json.ts";
+import { imageFeed, type TrainingImages } from "../image-feed.ts";
 import { stableRate } from "../stable-rate.ts";
 import { stack } from "../stack.ts";
 import { lpipsDistance, type PerceptualDistance, towerDistance } from "./perceptual.ts";
@@ -72,13 +70,9 @@ export const AUTOENCODER_DEFAULTS = {
 } as const;
 
 /** What the pictures are. */
-export interface AutoencoderData {
-  readonly training: DatasetSpec;
+export interface AutoencoderData extends TrainingImages {
   /** Pictures that training does not see, for previews and figures. */
   readonly heldOut: DatasetSpec;
-  readonly image: ImageOptions;
-  /** Random changes while training. */
-  readonly augment: NonNullable<ImageOptions["augment"]>;
 }
 
 /** Pictures that previews and figures look at. */
@@ -104,16 +98,10 @@ export async function buildAutoencoder(
     ...(perceptual && { perceptual }),
     ...(settings.adversarialWeight > 0 && { discriminator: discriminatorOf(settings) }),
   });
-  const load = (from: DataPosition): AsyncIterable<Batch> =>
-    loadBatches(
-      data.training,
-      { batchSize, image: { ...data.image, augment: data.augment }, seed, rank, workers },
-      from,
-    );
-  const feed = feedFrom(
-    load,
+  const feed = imageFeed(
+    data,
     ({ images }, { perSample }) => ({ images, ...autoencoder.draw(perSample) }),
-    { seed, batchSize, rank },
+    { seed, batchSize, rank, workers },
   );
   const heldOut = await heldOutReconstructions(autoencoder, player, data, settings.size);
   return {

@@ -1,14 +1,13 @@
 /** What is noised: pictures themselves, or their latents. */
 import type { SavedComponent } from "../../../checkpoints/save-folder.ts";
-import type { Batch, DataPosition } from "../../../data/batches.ts";
-import { loadBatches } from "../../../data/loader.ts";
 import type { DatasetSpec } from "../../../data/open-dataset.ts";
 import { mixture } from "../../../data/sources/derived.ts";
 import type { ImageOptions } from "../../../data/transform/options.ts";
 import type { Tensor } from "../../../tensor/tensor.ts";
 import type { HostTensors } from "../../compile-program.ts";
-import { feedFrom, type Feed } from "../../feed.ts";
+import type { Feed } from "../../feed.ts";
 import type { BuildContext } from "../../recipe.ts";
+import { imageFeed, type TrainingImages } from "../image-feed.ts";
 import { indexedFeed, indices } from "../indexed-feed.ts";
 import { stack } from "../stack.ts";
 import { readTrained } from "../trained.ts";
@@ -34,22 +33,15 @@ export interface Space {
 
 /** Pictures as they are. */
 export function pixelSpace(
-  data: {
-    readonly training: DatasetSpec;
-    readonly image: ImageOptions;
-    readonly augment: NonNullable<ImageOptions["augment"]>;
-  },
+  data: TrainingImages,
   size: number,
   { rank, workers }: Pick<BuildContext, "rank" | "workers">,
 ): Space {
   return {
     shape: [3, size, size],
-    feed: (make, { seed, batchSize }) => {
-      const image = { ...data.image, augment: data.augment };
-      const load = (from: DataPosition): AsyncIterable<Batch> =>
-        loadBatches(data.training, { batchSize, image, seed, rank, workers }, from);
-      return feedFrom(
-        load,
+    feed: (make, order) =>
+      imageFeed(
+        data,
         ({ images, captions = [], labels, metadata }, { perSample }) =>
           make(
             images,
@@ -60,9 +52,8 @@ export function pixelSpace(
               random,
             })),
           ),
-        { seed, batchSize, rank },
-      );
-    },
+        { ...order, rank, workers },
+      ),
     show: async (x) => x,
     components: {},
     dispose: async () => {},

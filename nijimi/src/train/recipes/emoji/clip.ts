@@ -1,8 +1,7 @@
 /** The embedded model's CLIP. Its text tower conditions the diffusion model; its image tower only teaches that. */
 import { buildClip, type ClipSettings } from "../clip.ts";
 import { defineRecipe } from "../../recipe.ts";
-import { emojiText } from "./captions.ts";
-import { emojiData } from "./data.ts";
+import { emojiPairs } from "./pairs.ts";
 
 interface EmojiClipSettings extends ClipSettings {
   /** The shards. */
@@ -35,13 +34,6 @@ export const EMOJI_CLIP_SETTINGS: EmojiClipSettings = {
   emaDecay: 0.995,
 };
 
-/** Light changes; no mirror images, since captions speak of left and right. */
-export const EMOJI_AUGMENT = {
-  crop: { area: [0.75, 1] },
-  rotate: 8,
-  color: { brightness: 0.05, contrast: 0.05, saturation: 0.1 },
-} as const;
-
 export const emojiClip = defineRecipe<EmojiClipSettings>({
   name: "emoji-clip",
   description: "CLIP of emoji and their captions; its text tower conditions the embedded model",
@@ -53,18 +45,7 @@ export const emojiClip = defineRecipe<EmojiClipSettings>({
   },
   settings: EMOJI_CLIP_SETTINGS,
   build: async (settings, context) => {
-    const data = await emojiData(settings.data);
-    return buildClip(
-      settings,
-      {
-        training: data.balanced,
-        heldOut: data.withheldBase,
-        image: { size: settings.size, background: [255, 255, 255] },
-        augment: EMOJI_AUGMENT,
-        texts: data.texts,
-        text: emojiText,
-      },
-      context,
-    );
+    const pairs = await emojiPairs(settings.data, settings.size, "balanced");
+    return buildClip(settings, pairs, context);
   },
 });

@@ -4,9 +4,8 @@
  */
 import { buildClip, type ClipSettings } from "../clip.ts";
 import { defineRecipe } from "../../recipe.ts";
-import { emojiText } from "./captions.ts";
-import { EMOJI_AUGMENT, EMOJI_CLIP_SETTINGS } from "./clip.ts";
-import { emojiData } from "./data.ts";
+import { EMOJI_CLIP_SETTINGS } from "./clip.ts";
+import { emojiPairs } from "./pairs.ts";
 
 interface EmojiJudgeSettings extends ClipSettings {
   /** The shards. */
@@ -34,18 +33,7 @@ export const emojiJudge = defineRecipe<EmojiJudgeSettings>({
     embedding: 256,
   },
   build: async (settings, context) => {
-    const data = await emojiData(settings.data);
-    return buildClip(
-      settings,
-      {
-        training: data.allBalanced,
-        heldOut: data.withheldBase,
-        image: { size: settings.size, background: [255, 255, 255] },
-        augment: EMOJI_AUGMENT,
-        texts: data.texts,
-        text: emojiText,
-      },
-      context,
-    );
+    const pairs = await emojiPairs(settings.data, settings.size, "allBalanced");
+    return buildClip(settings, pairs, context);
   },
 });

@@ -2,9 +2,9 @@
 import { datasetAt } from "../../../data/dataset-at.ts";
 import { type DatasetSpec, openDataset } from "../../../data/open-dataset.ts";
 import type { Dataset } from "../../../data/sample.ts";
-import type { ImageOptions } from "../../../data/transform/options.ts";
 import { NijimiError } from "../../../errors.ts";
 import { deriveSeed } from "../../../tensor/random/derive.ts";
+import type { TrainingImages } from "../image-feed.ts";
 
 /** Settings of recipes that train on a user's pictures. */
 export interface UserDataSettings {
@@ -29,12 +29,9 @@ export const USER_DATA_DEFAULTS = {
 } as const satisfies UserDataSettings;
 
 /** The parts of a user's set. */
-export interface UserData {
-  readonly training: DatasetSpec;
+export interface UserData extends TrainingImages {
   /** Kept from training; of streamed and very small sets the training pictures themselves. */
   readonly heldOut: DatasetSpec;
-  readonly image: ImageOptions;
-  readonly augment: NonNullable<ImageOptions["augment"]>;
   /** Names of the classes, where there are labels. */
   readonly classes: readonly string[];
   /** Captions of the first pictures of the training part. */
