@@ -141,21 +141,15 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** A place on the curve of guidance. */
-export interface SweepPoint {
-  readonly guidanceScale: number;
+/** Pictures made of training captions against the real ones and the captions. */
+interface Figures {
   readonly distance: number;
+  /** Candidates are these captions. */
   readonly retrieval: Retrieval;
 }
 
-export const SWEEP_SCALES = [1, 1.5, 2, 3, 4, 5, 6, 7, 8] as const;
-
-/** Distance and retrieval of training captions over guidance scales; candidates are these captions. */
-export async function guidanceSweep(
-  context: FigureContext,
-  count: number,
-): Promise<readonly SweepPoint[]> {
-  const { judge, sets, settings } = context;
+/** Some training items, and how pictures made of their captions compare. */
+async function references({ judge, sets }: FigureContext, count: number) {
   const items = spread(sets.training, count);
   const all = items.map((_, i) => i);
   const texts = await embedCaptions(
@@ -166,15 +160,36 @@ export async function guidanceSweep(
     judge,
     items.map(({ picture }) => picture as Image),
   );
+  return {
+    items,
+    compare: async (pictures: readonly Image[]): Promise<Figures> => {
+      const images = await embedPictures(judge, pictures);
+      return {
+        distance: await distance(images, real),
+        retrieval: await retrieval({ images, texts }, all),
+      };
+    },
+  };
+}
+
+/** A place on the curve of guidance. */
+export interface SweepPoint extends Figures {
+  readonly guidanceScale: number;
+}
+
+export const SWEEP_SCALES = [1, 1.5, 2, 3, 4, 5, 6, 7, 8] as const;
+
+/** Distance and retrieval of training captions over guidance scales. */
+export async function guidanceSweep(
+  context: FigureContext,
+  count: number,
+): Promise<readonly SweepPoint[]> {
+  const { settings } = context;
+  const { items, compare } = await references(context, count);
   const points: SweepPoint[] = [];
   for (const guidanceScale of SWEEP_SCALES) {
     const pictures = await draw(context, "sweep", items, { ...settings, guidanceScale });
-    const images = await embedPictures(judge, pictures);
-    points.push({
-      guidanceScale,
-      distance: await distance(images, real),
-      retrieval: await retrieval({ images, texts }, all),
-    });
+    points.push({ guidanceScale, ...(await compare(pictures)) });
   }
   return points;
 }
@@ -227,35 +242,19 @@ export async function compareWith(
   other: Pick<DrawContext, "pipeline" | "work">,
   count: number,
 ): Promise<Comparison> {
-  const { judge, sets, settings } = context;
-  const items = spread(sets.training, count);
-  const all = items.map((_, i) => i);
-  const texts = await embedCaptions(
-    judge,
-    items.map(({ caption }) => caption),
-  );
-  const real = await embedPictures(
-    judge,
-    items.map(({ picture }) => picture as Image),
-  );
+  const { settings } = context;
+  const { items, compare } = await references(context, count);
   const own = await draw(context, "own", items, settings);
   const others = await draw({ ...context, ...other }, "other", items, settings);
   const values = own.map((image, i) =>
     decibels(imagesToTensor([image]).data, imagesToTensor([others[i]]).data),
   );
-  const figures = async (images: readonly Image[]) => {
-    const embedded = await embedPictures(judge, images);
-    return [
-      await distance(embedded, real),
-      await retrieval({ images: embedded, texts }, all),
-    ] as const;
-  };
-  const [a, b] = [await figures(own), await figures(others)];
+  const [a, b] = [await compare(own), await compare(others)];
   return {
     pictures: items.length,
     psnr: mean(values),
     worst: Math.min(...values),
-    distance: [a[0], b[0]],
-    retrieval: [a[1], b[1]],
+    distance: [a.distance, b.distance],
+    retrieval: [a.retrieval, b.retrieval],
   };
 }
