@@ -4,6 +4,7 @@ import { reportHtml } from "./report.ts";
 
 const line = (update: number) => ({
   update,
+  epoch: 0,
   samples: update * 4,
   losses: { model: 1 / update },
   metrics: { kl: update },

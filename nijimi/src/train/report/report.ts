@@ -1,27 +1,16 @@
 /** A run as one HTML page without scripts: its figures, curves and sample sheets, from first to last. */
 import type { SettingValue } from "../recipe.ts";
+import type { LogLine } from "../run/log-line.ts";
 import { curveSvg, escapeHtml, type Point } from "./curve.ts";
 
 /** What a page is made of. */
 export interface Report {
   readonly recipe: string;
   readonly settings: Readonly<Record<string, SettingValue>>;
-  readonly log: readonly ReportLine[];
+  readonly log: readonly LogLine[];
   /** Figures on held-out data. */
   readonly evaluations: readonly ({ readonly update: number } & Readonly<Record<string, number>>)[];
   readonly sheets: readonly Sheet[];
-}
-
-/** A line of the log, as far as the page shows it. */
-export interface ReportLine {
-  readonly update: number;
-  readonly samples: number;
-  readonly losses: Readonly<Record<string, number>>;
-  readonly metrics: Readonly<Record<string, number>>;
-  readonly gradientNorms: Readonly<Record<string, number>>;
-  readonly learningRate: number;
-  readonly milliseconds: number;
-  readonly waited: number;
 }
 
 /** A picture of how training stood. */
@@ -64,7 +53,7 @@ export function reportHtml(report: Report): string {
   ].join("\n");
 }
 
-function summary({ log }: Report, last: ReportLine): string {
+function summary({ log }: Report, last: LogLine): string {
   const hours = log.reduce((total, { milliseconds }) => total + milliseconds, 0) / 3.6e6;
   const waited = log.reduce((total, { waited: ms }) => total + ms, 0) / 3.6e6;
   const rate = last.samples / (hours * 3600);
@@ -82,7 +71,7 @@ function section(title: string, content: string): string {
 }
 
 /** A curve for each number of the log. */
-function curves(log: readonly ReportLine[]): string[] {
+function curves(log: readonly LogLine[]): string[] {
   const rows = log.map(({ update, losses, metrics, gradientNorms, learningRate }) => ({
     update,
     values: {

@@ -18,7 +18,8 @@ import { DATA_START, type TrainingState } from "../state.ts";
 import { loadLatest, saveCheckpoint } from "./checkpoint.node.ts";
 import { type RunFolder, runFolder } from "./folder.node.ts";
 import type { RunEvent, RunOptions } from "./events.ts";
-import { logLine, openLog } from "./log.node.ts";
+import { logLine } from "./log-line.ts";
+import { openLog } from "./log.node.ts";
 import { writeReport } from "./report.node.ts";
 import { encodeSheet } from "./preview-sheet.ts";
 
