@@ -1,10 +1,9 @@
-"""torch-fidelity's side of the Inception bench: IMAGES, with random weights.
-
-Speaks the protocol of bench/lib/interleave.ts: prints "ready", then seconds for every line "run".
-"""
-import sys, time
+"""torch-fidelity's side of the Inception bench: IMAGES, with random weights."""
+import sys
 import torch
 from torch_fidelity import feature_extractor_inceptionv3 as module
+
+from serve import serve
 
 torch.set_num_threads(2)
 torch.manual_seed(0)
@@ -21,11 +20,4 @@ def work():
         network(batch)
 
 
-for _ in range(2):
-    work()
-print("ready", flush=True)
-for line in sys.stdin:
-    if line.strip() == "run":
-        start = time.perf_counter()
-        work()
-        print(time.perf_counter() - start, flush=True)
+serve(work)

@@ -1,12 +1,13 @@
 """PyTorch's side of the latent-step bench: diffusers' U-Net of the given config, MSE, AdamW, eager.
 
 Usage: latent_step.py CONFIG BATCH,CHANNELS,SIDE,TOKENS,WIDTH [THREADS]
-Speaks the protocol of bench/lib/interleave.ts: prints "ready", then seconds for every line "run".
 """
-import json, os, sys, time
+import json, sys
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
+
+from serve import serve
 
 torch.set_num_threads(int(sys.argv[3]) if len(sys.argv) > 3 else 2)
 torch.manual_seed(0)
@@ -25,13 +26,4 @@ def step():
     optimiser.step()
 
 
-# As bench/lib/contender.ts: NIJIMI_BENCH_CLOCK=processor counts the process's processor time.
-clock = time.process_time if os.environ.get("NIJIMI_BENCH_CLOCK") == "processor" else time.perf_counter
-for _ in range(2):
-    step()
-print("ready", flush=True)
-for line in sys.stdin:
-    if line.strip() == "run":
-        start = clock()
-        step()
-        print(clock() - start, flush=True)
+serve(step)

@@ -1,9 +1,10 @@
 """One guided step or one decode of Stable Diffusion 1.5 at 512 x 512, in PyTorch or OpenVINO, float32 (openvino-bf16: bf16)."""
 import sys
-import time
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+
+from serve import serve
 
 folder, what, threads, engine = sys.argv[1:5]
 torch.set_num_threads(int(threads))
@@ -46,11 +47,4 @@ else:
     arrays = [tensor.numpy() for tensor in inputs]
     run = lambda: compiled(arrays)
 
-run()
-print("ready", flush=True)
-for line in sys.stdin:
-    if line.strip() != "run":
-        continue
-    start = time.perf_counter()
-    run()
-    print(time.perf_counter() - start, flush=True)
+serve(run, warmups=1)

@@ -1,12 +1,13 @@
 """PyTorch's side of the training-step bench: the same networks, AdamW, eager, the better of both layouts.
 
 Usage: training_step.py NETWORK [contiguous|channels_last] [THREADS]
-Speaks the protocol of bench/lib/interleave.ts: prints "ready", then seconds for every line "run".
 """
-import os, sys, time
+import sys
 import torch
 from torch import nn
 import torch.nn.functional as F
+
+from serve import serve
 
 torch.set_num_threads(int(sys.argv[3]) if len(sys.argv) > 3 else 2)
 torch.manual_seed(0)
@@ -60,13 +61,4 @@ def step():
     optimiser.step()
 
 
-# As bench/lib/contender.ts: NIJIMI_BENCH_CLOCK=processor counts the process's processor time.
-clock = time.process_time if os.environ.get("NIJIMI_BENCH_CLOCK") == "processor" else time.perf_counter
-for _ in range(2):
-    step()
-print("ready", flush=True)
-for line in sys.stdin:
-    if line.strip() == "run":
-        start = clock()
-        step()
-        print(clock() - start, flush=True)
+serve(step)
