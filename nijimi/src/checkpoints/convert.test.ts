@@ -190,12 +190,30 @@ test("a report has every network, and every tensor where asked for", async () =>
   expect(() => JSON.stringify(report)).not.toThrow();
 });
 
-test("what shapes do not tell is undetermined, and loading asks for it", async () => {
+test("what weights do not tell is undetermined, and loading asks for it, network by network", async () => {
   const folder = await writePipeline("alone");
   await convertCheckpoint(folder, at("alone.safetensors"));
   rmSync(at("alone.architecture.json"));
   const described = await describeCheckpoint(at("alone.safetensors"));
-  expect(described.components.unet.undetermined).toEqual(["attention_head_dim"]);
+  const undetermined = {
+    unet: ["attention_head_dim", "norm_num_groups"],
+    vae: ["norm_num_groups"],
+    text_encoder: ["num_attention_heads"],
+  };
+  for (const [name, keys] of Object.entries(undetermined))
+    expect(described.components[name].undetermined).toEqual(keys);
   await described.close();
-  await expect(loadCheckpoint(at("alone.safetensors"))).rejects.toThrow(/architecture\.json/);
+  const configs: Record<string, JsonObject> = { unet: UNET, vae: VAE, text_encoder: TEXT };
+  const known: Record<string, JsonObject> = {};
+  for (const [name, keys] of Object.entries(undetermined)) {
+    const loading = loadCheckpoint(at("alone.safetensors"), { architecture: known });
+    await expect(loading).rejects.toMatchObject({
+      code: "checkpoint",
+      message: expect.stringMatching(
+        new RegExp(`${name}: ${keys.join(" and ")} of .*architecture\\.json.*{"${name}": `),
+      ),
+    });
+    known[name] = configs[name];
+  }
+  await (await loadCheckpoint(at("alone.safetensors"), { architecture: known })).close();
 });

@@ -128,14 +128,17 @@ function tableOrRefusal(className: string, config: JsonObject) {
 
 /**
  * Refuses a component that cannot be used as it is: a parameter missing, of another shape, or not a
- * floating-point number.
+ * floating-point number; a config that is not known as a whole.
  *
- * @param where what is being loaded, for messages
+ * @param file what is being loaded, for messages
+ * @param name the component's name in it
  * @throws NijimiError `checkpoint`
  */
-export function assertUsable(component: Component, where: string): void {
-  const { className, missing, mismatched, entries, checked, refusal } = component;
-  if (refusal)
+export function assertUsable(component: Component, file: string, name: string): void {
+  const { className, missing, mismatched, entries, undetermined, checked, refusal } = component;
+  const where = `${file}: ${name}`;
+  // Of a config with holes, a refusal is about what was put there instead.
+  if (refusal && undetermined.length === 0)
     throw new NijimiError(codeOfFile(refusal), `${where}: ${refusal.message}`, { cause: refusal });
   const [mismatch] = mismatched;
   if (mismatch)
@@ -149,11 +152,11 @@ export function assertUsable(component: Component, where: string): void {
       "checkpoint",
       `${where}: ${className} lacks ${missing.slice(0, 3).join(", ")}${others(missing.length - 3)}. The file is incomplete or of another network.`,
     );
-  if (component.undetermined.length > 0)
+  if (undetermined.length > 0)
     throw new NijimiError(
       "checkpoint",
-      `${where}: ${component.undetermined.join(" and ")} of ${className} cannot be read from shapes, and it is none of the released models. ` +
-        "Put an architecture.json beside the file, or pass architecture.",
+      `${where}: ${undetermined.join(" and ")} of ${className} cannot be read from weights, and the sizes are not those of a published model. ` +
+        `Put an architecture.json with the network's config.json in it, {"${name}": {…}}, beside the file, or pass it as architecture.`,
     );
   const whole =
     checked &&

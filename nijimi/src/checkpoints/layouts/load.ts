@@ -93,7 +93,7 @@ export async function loadCheckpoint(
   const checkpoint = await describeCheckpoint(input, options);
   try {
     for (const [name, component] of Object.entries(checkpoint.components))
-      assertUsable(component, `${checkpoint.name}: ${name}`);
+      assertUsable(component, checkpoint.name, name);
     return checkpoint;
   } catch (error) {
     await checkpoint.close();

@@ -32,7 +32,9 @@ const READERS: Readonly<Record<string, Reader>> = {
   "latent-diffusion-autoencoder": (entries, architecture) => ({
     vae: readFirstStage(entries, 0.18215, architectureOf(architecture, "vae")),
   }),
-  "taming-vqgan": (entries) => ({ vae: readFirstStage(entries, 1) }),
+  "taming-vqgan": (entries, architecture) => ({
+    vae: readFirstStage(entries, 1, architectureOf(architecture, "vae")),
+  }),
   "latent-diffusion-bert": (entries) => ({ bert: readBert(entries) }),
   ddim: (entries) => ({
     unet: mappedComponent(
@@ -46,7 +48,9 @@ const READERS: Readonly<Record<string, Reader>> = {
   "improved-diffusion": (entries, architecture) => ({
     unet: readOpenAIUNet(entries, architecture),
   }),
-  "openai-clip": (entries) => ({ clip: readClip(entries) }),
+  "openai-clip": (entries, architecture) => ({
+    clip: readClip(entries, architectureOf(architecture, "clip")),
+  }),
   "vit-jax": (entries) => {
     const dotted = withDots(entries);
     return {
@@ -81,7 +85,7 @@ export function asTheyAre(className: string, entries: Entries, config: JsonObjec
 }
 
 /** Both towers. The activation is OpenAI's where the file says that it is theirs. */
-function readClip(entries: Entries): Component {
+function readClip(entries: Entries, architecture?: JsonObject): Component {
   const [textLayers, visionLayers] = ["transformer.resblocks", "visual.transformer.resblocks"].map(
     (path) => lastIndex(entries, path) + 1,
   );
@@ -97,11 +101,16 @@ function readClip(entries: Entries): Component {
   const complete =
     "text_model.encoder.layers.0.mlp.fc1.weight" in ours &&
     "vision_model.encoder.layers.0.mlp.fc1.weight" in ours;
-  const found = complete ? clipConfig(ours, activation) : { config: {}, undetermined: [] };
+  const found = architecture
+    ? { config: architecture, undetermined: [] }
+    : complete
+      ? clipConfig(ours, activation)
+      : { config: {}, undetermined: [] };
+  const isActivationKnown = isOpenAI || architecture !== undefined;
   return makeComponent({
     className: complete ? "CLIPModel" : "CLIP, incomplete",
     config: found.config,
-    undetermined: isOpenAI ? found.undetermined : [...found.undetermined, "hidden_act"],
+    undetermined: [...found.undetermined, ...(isActivationKnown ? [] : ["hidden_act"])],
     entries: ours,
     unexpected: unmapped.filter((name) => !stored.has(name)),
     unused: unmapped.filter((name) => stored.has(name)),

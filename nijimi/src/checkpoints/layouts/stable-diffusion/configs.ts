@@ -76,7 +76,7 @@ export function conditionUNetConfig(
     layers_per_block: outline.levels[0].layers,
     mid_block_scale_factor: 1,
     norm_eps: 1e-5,
-    norm_num_groups: 32,
+    ...(hasPublishedGroups(widths) ? { norm_num_groups: PUBLISHED_GROUPS } : {}),
     only_cross_attention: onlyCrossAttention(entries, outline, channels),
     sample_size: context === 2048 || context === 1280 ? 128 : 64,
     transformer_layers_per_block: transformerDepths(outline),
@@ -93,7 +93,21 @@ export function conditionUNetConfig(
       ? { class_embed_type: "projection", projection_class_embeddings_input_dim: labels[1] }
       : {}),
   };
-  return { config, undetermined: isReleased ? [] : ["attention_head_dim"] };
+  return {
+    config,
+    undetermined: [
+      ...(isReleased ? [] : ["attention_head_dim"]),
+      ...(hasPublishedGroups(widths) ? [] : ["norm_num_groups"]),
+    ],
+  };
+}
+
+/** Groups of all published group norms. */
+const PUBLISHED_GROUPS = 32;
+
+/** Whether a network of these widths may have them. */
+function hasPublishedGroups(widths: readonly number[]): boolean {
+  return widths.every((width) => width % PUBLISHED_GROUPS === 0);
 }
 
 function known(config: JsonObject): FoundConfig {
@@ -134,7 +148,7 @@ export function autoencoderConfig(
     { length: levels },
     (_, i) => shapeOf(entries, `encoder.down.${i}.block.0.conv1.weight`)[0],
   );
-  const isReleased = widths.every((width) => width % 32 === 0);
+  const isReleased = hasPublishedGroups(widths);
   const attends = (i: number) => `encoder.down.${i}.attn.0.q.weight` in entries;
   const config = {
     ...header("AutoencoderKL"),
@@ -150,7 +164,7 @@ export function autoencoderConfig(
     out_channels: shapeOf(entries, "decoder.conv_out.weight")[0],
     latent_channels: shapeOf(entries, "decoder.conv_in.weight")[1],
     layers_per_block: layers,
-    ...(isReleased ? { norm_num_groups: 32 } : {}),
+    ...(isReleased ? { norm_num_groups: PUBLISHED_GROUPS } : {}),
     sample_size: scalingFactor === 0.13025 ? 1024 : 512,
     scaling_factor: scalingFactor,
     use_quant_conv: "quant_conv.weight" in entries,
