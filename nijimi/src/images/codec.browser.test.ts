@@ -15,6 +15,11 @@ const WEBP = fromBase64(
   "UklGRlQAAABXRUJQVlA4TEcAAAAvA4AAEF9ApG0by1lFHI5I24ZWxOH8K7koIm3bGK2Iw2k4wSQN7fF1+Rb7j1SF345UhRVYBQRBtk0yhTld4U5XuHhE/8OXBQA=",
 );
 
+/** 16×8 in CMYK, by Pillow: its left half (200, 30, 60, 40), its right half (10, 120, 250, 90). */
+const CMYK = fromBase64(
+  "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwABAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB/8AAFAgACAAQBEMRAE0RAFkRAEsRAP/EABYAAQEBAAAAAAAAAAAAAAAAAAoLCf/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAOBEMATQBZAEsAAD8ANuYQQwVwr4CXpB7G9//Z",
+);
+
 /** EXIF that says nothing but "turn right". */
 const TURN_RIGHT = Uint8Array.of(
   0x49,
@@ -65,6 +70,16 @@ describe("pictures in the browser", () => {
     const image = await decodeImage(WEBP);
     expect([image.width, image.height, image.channels]).toEqual([4, 3, 4]);
     expect([...image.data]).toEqual(expected);
+  });
+
+  it("in CMYK have the colours that Pillow gives them", async () => {
+    const { width, height, channels, data } = await decodeImage(CMYK);
+    expect([width, height, channels]).toEqual([16, 8, 3]);
+    const pixels = [...data.slice(0, 3), ...data.slice(-3)];
+    const expected = [46, 190, 164, 159, 87, 3];
+    // Browsers round down.
+    const differences = pixels.map((sample, i) => Math.abs(sample - expected[i]));
+    expect(Math.max(...differences)).toBeLessThanOrEqual(1);
   });
 
   it.each(["png", "jpeg", "webp"] as const)(

@@ -5,27 +5,31 @@ import type sharp from "sharp";
 import type { Sharp, SharpOptions } from "sharp";
 import { NijimiError } from "../errors.ts";
 import { createImage, type Channels } from "./image.ts";
+import { readJpegHeader } from "./jpeg.ts";
 import type { PixelDecoder, PixelEncoder, Zlib } from "./platform.ts";
 
-/** Decodes as stored: no orientation, no colour conversion except from CMYK. */
+/** Decodes as stored: no orientation, no colour conversion except of inks. */
 export const decodePixels: PixelDecoder = async (bytes, { format, maxPixels }) => {
   const load = await loadSharp();
+  const isCmyk = format === "jpeg" && readJpegHeader(bytes, { maxPixels }).components === 4;
   try {
-    const { data, info } = await load(bytes, {
+    const source = load(bytes, {
       failOn: "error",
       limitInputPixels: maxPixels,
       ignoreIcc: true,
       pages: 1,
-    } satisfies SharpOptions)
-      .toColourspace("srgb")
+    } satisfies SharpOptions);
+    // Asked for sRGB, sharp takes CMYK through a printer's profile.
+    const stored = isCmyk
+      ? source.pipelineColourspace("cmyk").toColourspace("cmyk")
+      : source.toColourspace("srgb");
+    const { data, info } = await stored
       .raw({ depth: "uchar" })
       .toBuffer({ resolveWithObject: true });
-    return createImage(
-      info.width,
-      info.height,
-      info.channels as Channels,
-      new Uint8Array(data.buffer, data.byteOffset, data.length),
-    );
+    const samples = new Uint8Array(data.buffer, data.byteOffset, data.length);
+    return isCmyk
+      ? createImage(info.width, info.height, 3, inksToRgb(samples))
+      : createImage(info.width, info.height, info.channels as Channels, samples);
   } catch (cause) {
     throw new NijimiError(
       "format",
@@ -34,6 +38,17 @@ export const decodePixels: PixelDecoder = async (bytes, { format, maxPixels }) =
     );
   }
 };
+
+/** What of the light inks leave, as in Pillow and in browsers: R = 255 · (1 − c) · (1 − k), and so on. */
+function inksToRgb(inks: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array((inks.length / 4) * 3);
+  for (let at = 0, to = 0; at < inks.length; at += 4) {
+    const white = 255 - inks[at + 3];
+    for (let ink = 0; ink < 3; ink++)
+      rgb[to++] = white - Math.round((inks[at + ink] * white) / 255);
+  }
+  return rgb;
+}
 
 export const encodePixels: PixelEncoder = async (image, { format, quality, lossless, xmp }) => {
   const load = await loadSharp();

@@ -20,6 +20,12 @@ function smooth(width: number, height: number, channels: Channels): Image {
   return createImage(width, height, channels, Uint8Array.from(samples));
 }
 
+/** 16×8 in CMYK, by Pillow: its left half (200, 30, 60, 40), its right half (10, 120, 250, 90). */
+const CMYK = Buffer.from(
+  "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwABAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB/8AAFAgACAAQBEMRAE0RAFkRAEsRAP/EABYAAQEBAAAAAAAAAAAAAAAAAAoLCf/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAOBEMATQBZAEsAAD8ANuYQQwVwr4CXpB7G9//Z",
+  "base64",
+);
+
 /** EXIF that says nothing but how the picture is to be turned. */
 const turned = (orientation: number): Uint8Array =>
   Uint8Array.of(
@@ -91,6 +97,13 @@ describe("encoding and decoding", () => {
     const clear = createImage(8, 8, 4, new Uint8Array(256));
     const white = await decodeImage(await encodeImage(clear, { format: "jpeg" }));
     expect([...white.data.slice(0, 3)]).toEqual([255, 255, 255]);
+  });
+
+  it("jpeg in CMYK has the colours that Pillow gives it", async () => {
+    const { width, height, channels, data } = await decodeImage(CMYK);
+    expect([width, height, channels]).toEqual([16, 8, 3]);
+    expect([...data.slice(0, 3)]).toEqual([46, 190, 164]);
+    expect([...data.slice(-3)]).toEqual([159, 87, 3]);
   });
 
   it("pictures are turned as their EXIF says, unless that is not wanted", async () => {
