@@ -6,6 +6,7 @@
  * The attention's linear layers are 1×1 convolutions there. The decoder counts its levels from the
  * bottom there and from the top here.
  */
+import { range } from "../../internal/range.ts";
 import type { JsonObject } from "../json.ts";
 import { texts, whole } from "./config-values.ts";
 import { lastIndex } from "./unet-outline.ts";
@@ -121,8 +122,4 @@ function blocks(foreign: string, ours: string, count: number): ModuleRule[] {
     { foreign: `${foreign}.block.${j}`, ours: `${ours}.resnets.${j}`, rules: RESIDUAL },
     { foreign: `${foreign}.attn.${j}`, ours: `${ours}.attentions.${j}`, rules: ATTENTION },
   ]);
-}
-
-function range(length: number): number[] {
-  return Array.from({ length }, (_, i) => i);
 }

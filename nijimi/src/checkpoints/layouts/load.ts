@@ -19,7 +19,7 @@ import {
   componentName,
   currentNames,
   readFolder,
-  type PartFiles,
+  type FolderParts,
 } from "./folder/read-folder.ts";
 import { folderFamily, LATENT_TASKS } from "./folder/family.ts";
 import { readDiffusersNetwork } from "./networks.ts";
@@ -48,7 +48,7 @@ export interface LoadOptions {
 }
 
 /** A checkpoint as a pipeline takes it. */
-export interface LoadedCheckpoint {
+export interface LoadedCheckpoint extends FolderParts {
   /** For messages: the path, URL or name. */
   readonly name: string;
   /** Id of the family, e.g. `"stable-diffusion-1"`; see `FAMILIES`. */
@@ -57,24 +57,12 @@ export interface LoadedCheckpoint {
   readonly title: string;
   /** `"folder"`, or the file's format. */
   readonly format: "folder" | CheckpointFormat;
-  /** Class of the pipeline in diffusers, where a folder names one. */
-  readonly pipeline?: string;
-  /** Networks by their name in a pipeline: `unet`, `vae`, `text_encoder`, … */
-  readonly components: Readonly<Record<string, Component>>;
-  /** Scheduler configs by name: `scheduler`, for upscalers also `low_res_scheduler`. */
-  readonly schedulers: Readonly<Record<string, JsonObject>>;
-  /** Tokenizers and image processors, with the folders of their files; empty for single files. */
-  readonly files: Readonly<Record<string, PartFiles>>;
-  /** Settings of the pipeline in `model_index.json`. */
-  readonly settings: JsonObject;
-  readonly metadata: Metadata;
   /** Parameters that are not there, as `component.parameter`. */
   readonly missing: readonly string[];
   /** Tensors that nothing takes, under the file's names, with their component where there is one. */
   readonly unexpected: readonly string[];
   /** What was concluded rather than read. */
   readonly notes: readonly string[];
-  close(): Promise<void>;
 }
 
 /**

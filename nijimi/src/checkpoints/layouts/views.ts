@@ -7,6 +7,7 @@ import { invariant } from "../../errors.ts";
 import { allocate, bytesPerElement, type DataOf, type DType } from "../../tensor/dtype.ts";
 import { sizeOf, tensor } from "../../tensor/tensor.ts";
 import type { Entry } from "../checkpoint.ts";
+import { gatherStrided } from "../strided.ts";
 
 /** The same elements under another shape of as many elements. */
 export function reshapeEntry(entry: Entry, shape: readonly number[]): Entry {
@@ -100,33 +101,11 @@ export function permuteEntry(entry: Entry, order: readonly number[]): Entry {
     shape,
     read: async () => {
       const { data } = await entry.read();
-      const result = allocate(entry.dtype, data.length);
-      gather(data, result, shape, strides);
-      return tensor(entry.dtype, shape, result);
+      return tensor(entry.dtype, shape, gatherStrided(data, entry.dtype, shape, strides));
     },
   };
 }
 
 function copyInto<D extends DType>(target: DataOf<D>, source: DataOf<D>, at: number): void {
   (target as { set(values: unknown, at: number): void }).set(source, at);
-}
-
-/** Writes `result[i]` in order from `data` walked with `strides`. */
-function gather(
-  data: DataOf<DType>,
-  result: DataOf<DType>,
-  shape: readonly number[],
-  strides: readonly number[],
-): void {
-  const index = shape.map(() => 0);
-  let from = 0;
-  for (let to = 0; to < result.length; to++) {
-    result[to] = data[from];
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      from += strides[axis];
-      if (++index[axis] < shape[axis]) break;
-      from -= shape[axis] * strides[axis];
-      index[axis] = 0;
-    }
-  }
 }

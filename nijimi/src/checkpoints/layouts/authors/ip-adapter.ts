@@ -55,18 +55,7 @@ function loadedIpAdapter(projection: Entries, entries: Entries): Record<string, 
 
 /** Class and config of a projection under diffusers' names. */
 function projectionConfig(entries: Entries): Pick<ProjectionLayout, "className" | "config"> {
-  if ("image_embeds.weight" in entries) {
-    const [rows, width] = shapeOf(entries, "image_embeds.weight");
-    const context = shapeOf(entries, "norm.weight")[0];
-    return {
-      className: "ImageProjection",
-      config: {
-        image_embed_dim: width,
-        cross_attention_dim: context,
-        num_image_text_embeds: rows / context,
-      },
-    };
-  }
+  if ("image_embeds.weight" in entries) return plainProjection(entries, "image_embeds.weight");
   if ("latents" in entries)
     return {
       className: "IPAdapterPlusImageProjection",
@@ -84,6 +73,20 @@ function projectionConfig(entries: Entries): Pick<ProjectionLayout, "className" 
       };
 }
 
+/** One linear layer to all tokens at once. */
+function plainProjection(entries: Entries, weight: string) {
+  const [rows, width] = shapeOf(entries, weight);
+  const context = shapeOf(entries, "norm.weight")[0];
+  return {
+    className: "ImageProjection",
+    config: {
+      image_embed_dim: width,
+      cross_attention_dim: context,
+      num_image_text_embeds: rows / context,
+    },
+  };
+}
+
 interface ProjectionLayout {
   /** Class of diffusers. */
   readonly className: string;
@@ -93,22 +96,14 @@ interface ProjectionLayout {
 
 /** Four published kinds of projection, told by their names. */
 function projectionLayout(entries: Entries): ProjectionLayout {
-  if ("proj.weight" in entries) {
-    const [rows, width] = shapeOf(entries, "proj.weight");
-    const context = shapeOf(entries, "norm.weight")[0];
+  if ("proj.weight" in entries)
     return {
-      className: "ImageProjection",
-      config: {
-        image_embed_dim: width,
-        cross_attention_dim: context,
-        num_image_text_embeds: rows / context,
-      },
+      ...plainProjection(entries, "proj.weight"),
       map: [
         { foreign: "proj", ours: "image_embeds" },
         { foreign: "norm", ours: "norm" },
       ],
     };
-  }
   if ("latents" in entries) return perceiver(entries);
   const isFull = "proj.3.weight" in entries;
   const [width, inputs] = shapeOf(entries, "proj.0.weight");

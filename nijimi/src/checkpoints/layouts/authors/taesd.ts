@@ -3,6 +3,7 @@
  * counts a clamp before its first convolution. Files hold both halves below `encoder` and `decoder`, or one of
  * them alone.
  */
+import { range } from "../../../internal/range.ts";
 import type { Entries } from "../../checkpoint.ts";
 import { lastIndex } from "../unet-outline.ts";
 import type { KeyMap } from "../key-map.ts";
@@ -74,8 +75,4 @@ function blockCounts(entries: Entries, half: "encoder" | "decoder"): number[] {
     }
   }
   return counts;
-}
-
-function range(length: number): number[] {
-  return Array.from({ length }, (_, i) => i);
 }

@@ -21,12 +21,15 @@ export interface PartFiles {
 
 /** What a folder holds. */
 export interface FolderParts {
-  /** Class of the pipeline; undefined for a single network or scheduler. */
+  /** Class of the pipeline in diffusers; undefined for a single network or scheduler, and for files. */
   readonly pipeline?: string;
+  /** Networks by their name in a pipeline: `unet`, `vae`, `text_encoder`, … */
   readonly components: Readonly<Record<string, Component>>;
+  /** Scheduler configs by name: `scheduler`, for upscalers also `low_res_scheduler`. */
   readonly schedulers: Readonly<Record<string, JsonObject>>;
-  /** Tokenizers and image processors: their files and classes. */
+  /** Tokenizers and image processors, with the folders of their files; empty for single files. */
   readonly files: Readonly<Record<string, PartFiles>>;
+  /** Settings of the pipeline in `model_index.json`. */
   readonly settings: JsonObject;
   readonly metadata: Metadata;
   close(): Promise<void>;

@@ -1,4 +1,5 @@
 /** ControlNet's original layout (lllyasviel/ControlNet, `control_model.*`) against diffusers' ControlNetModel. */
+import { range } from "../../../internal/range.ts";
 import { openAIEncoderMap, type OpenAIUNetOptions } from "../openai-unet.ts";
 import type { KeyMap } from "../key-map.ts";
 import type { UNetOutline } from "../unet-outline.ts";
@@ -28,8 +29,4 @@ export function controlNetMap(
 function hintName(i: number, count: number): string {
   if (i === 0) return "conv_in";
   return i === count - 1 ? "conv_out" : `blocks.${i - 1}`;
-}
-
-function range(length: number): number[] {
-  return Array.from({ length }, (_, i) => i);
 }
