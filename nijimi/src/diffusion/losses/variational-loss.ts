@@ -78,14 +78,8 @@ export function hybridLoss({
   boundWeight,
   ...options
 }: VariationalLossOptions & { readonly boundWeight?: number }): HybridLoss {
-  const { tables, x0, noise, t, prediction = "eps", variance = "learned-range" } = options;
-  const mixture = mixtureAt(tables, t);
-  const xt = addNoise(x0, noise, mixture);
-  const [output, second] = splitOutput(
-    options.network(xt, options.condition ?? t),
-    x0,
-    isLearned(variance),
-  );
+  const { tables, x0, noise, t, prediction = "eps" } = options;
+  const { mixture, xt, output, second } = askNetwork(options);
   const target =
     prediction === "previous-mean"
       ? posteriorMean(tables, t, x0, xt)
@@ -106,15 +100,17 @@ export function variationalLoss({
   scale,
   ...options
 }: VariationalLossOptions & { readonly scale?: number }): Sym {
-  const { tables, x0, noise, t, variance = "learned-range" } = options;
+  const { mixture, xt, output, second } = askNetwork(options);
+  return mul(boundTerm(options, mixture, xt, output, second), scale ?? options.tables.steps);
+}
+
+/** The noised data, and what the network says of it. */
+function askNetwork(options: VariationalLossOptions) {
+  const { tables, x0, noise, t, condition = t, variance = "learned-range" } = options;
   const mixture = mixtureAt(tables, t);
   const xt = addNoise(x0, noise, mixture);
-  const [output, second] = splitOutput(
-    options.network(xt, options.condition ?? t),
-    x0,
-    isLearned(variance),
-  );
-  return mul(boundTerm(options, mixture, xt, output, second), scale ?? tables.steps);
+  const [output, second] = splitOutput(options.network(xt, condition), x0, isLearned(variance));
+  return { mixture, xt, output, second };
 }
 
 /** The bound's term at t in bits per dimension: the decoder's at t = 0, the KL elsewhere. */

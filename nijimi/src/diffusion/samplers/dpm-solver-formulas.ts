@@ -33,18 +33,27 @@ export interface SolverOptions {
   readonly type: SolverType;
   /** 0 for the ODE, 1 for the reverse SDE. */
   readonly eta: number;
+  /**
+   * Sign of the constant in a third-order SDE step's last term: diffusers 0.35 has −½ where the
+   * expansion (and k-diffusion) has +½. @default "published"
+   */
+  readonly thirdOrderSde?: "published" | "diffusers";
 }
 
 /** Coefficients of a step. `to` may have no noise; D1 and D2 must then not be used. */
 export function solverCoefficients(
   from: Level,
   to: Level,
-  { prediction, type, eta }: SolverOptions,
+  { prediction, type, eta, thirdOrderSde = "published" }: SolverOptions,
 ): SolverCoefficients {
   const h = to.lambda - from.lambda;
-  return prediction === "x0"
-    ? x0Coefficients(from, to, h, type, eta)
-    : epsCoefficients(from, to, h, type, eta);
+  const coefficients =
+    prediction === "x0"
+      ? x0Coefficients(from, to, h, type, eta)
+      : epsCoefficients(from, to, h, type, eta);
+  return thirdOrderSde === "diffusers" && eta > 0
+    ? { ...coefficients, d2: coefficients.d2 - to.alpha }
+    : coefficients;
 }
 
 function x0Coefficients(

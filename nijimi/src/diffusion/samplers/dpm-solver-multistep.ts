@@ -3,14 +3,15 @@
  * orders 1 to 3, as ODE or as reverse SDE: Lu et al. 2022 (arXiv:2206.00927, arXiv:2211.01095
  * algorithm 2). The base of DPM++ 2M, 2M SDE and 3M SDE.
  */
-import type { Tensor } from "../../tensor/tensor.ts";
-import { combine, epsOf, type Term } from "./arithmetic.ts";
+import { combine, type Term } from "./arithmetic.ts";
 import {
+  type SolverOptions,
   type SolverPrediction,
   type SolverType,
   solverCoefficients,
 } from "./dpm-solver-formulas.ts";
 import { beginLoop, checkChoice, checkRange, type LoopOptions } from "./loop.ts";
+import { type SolverAnswer, solverAnswer } from "./solver-answer.ts";
 import type { Level } from "./space.ts";
 import { NijimiError } from "../../errors.ts";
 import type { SamplerInput, SamplerRun } from "./types.ts";
@@ -34,11 +35,8 @@ export interface DpmSolverMultistepOptions {
    * false
    */
   readonly eulerAtFinal?: boolean;
-  /**
-   * Sign of the constant in a third-order SDE step's last term: diffusers 0.35 has −½ where the
-   * expansion (and k-diffusion) has +½. @default "published"
-   */
-  readonly thirdOrderSde?: "published" | "diffusers";
+  /** @default "published" */
+  readonly thirdOrderSde?: SolverOptions["thirdOrderSde"];
   /** @default "falling"; "rising" inverts */
   readonly direction?: LoopOptions["direction"];
 }
@@ -61,39 +59,31 @@ export async function* dpmSolverMultistep(
     stochastic: eta > 0,
     direction: input.direction,
   });
-  const history: Answer[] = []; // latest first
+  const history: SolverAnswer[] = []; // latest first
   let { x } = loop;
   for (let step = loop.first; step < loop.steps; step++) {
     const from = loop.levels[step];
     const to = loop.levels[step + 1];
     const answer = await loop.evaluate(x, from, step);
-    history.unshift({
-      at: from,
-      value: prediction === "x0" ? answer.denoised : epsOf(x, answer, from),
-    });
+    history.unshift(solverAnswer(x, answer, from, prediction));
     history.length = Math.min(history.length, order);
     const now = Math.min(history.length, orderAtEnd(input, step, loop.steps, to));
     const c = solverCoefficients(from, to, {
       prediction,
       type: now === 3 ? "heun" : solverType,
       eta,
+      thirdOrderSde: input.thirdOrderSde,
     });
-    const d2 = input.thirdOrderSde === "diffusers" && eta > 0 ? c.d2 - to.alpha : c.d2;
-    const terms: Term[] = [[c.x, x], ...differenceTerms(history, to, now, { ...c, d2 })];
+    const terms: Term[] = [[c.x, x], ...differenceTerms(history, to, now, c)];
     if (eta > 0 && to.std > 0) terms.push([sNoise * c.noise, loop.noise(from, to)]);
     x = combine(...terms);
     yield loop.finished(step, x, answer.denoised);
   }
 }
 
-interface Answer {
-  readonly at: Level;
-  readonly value: Tensor<"float32">;
-}
-
 /** D0, D1 and D2 of the last answers, multiplied by their coefficients and collected by answer. */
 function differenceTerms(
-  [m0, m1, m2]: readonly Answer[],
+  [m0, m1, m2]: readonly SolverAnswer[],
   to: Level,
   order: number,
   { d0, d1, d2 }: { readonly d0: number; readonly d1: number; readonly d2: number },

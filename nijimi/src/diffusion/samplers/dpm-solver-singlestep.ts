@@ -5,14 +5,15 @@
  * 1 steps are lower-order steps that only serve to place evaluations. Differs from the papers in
  * that the evaluations lie on the given levels instead of fixed fractions of λ.
  */
-import type { Tensor } from "../../tensor/tensor.ts";
-import { combine, epsOf, type Term } from "./arithmetic.ts";
+import { combine, type Term } from "./arithmetic.ts";
 import {
+  type SolverOptions,
   type SolverPrediction,
   type SolverType,
   solverCoefficients,
 } from "./dpm-solver-formulas.ts";
 import { beginLoop, checkChoice, checkRange } from "./loop.ts";
+import { type SolverAnswer, solverAnswer } from "./solver-answer.ts";
 import type { Level } from "./space.ts";
 import { NijimiError } from "../../errors.ts";
 import type { SamplerInput, SamplerRun } from "./types.ts";
@@ -32,11 +33,8 @@ export interface DpmSolverSinglestepOptions {
    * multiple of the order. @default true
    */
   readonly lowerOrderFinal?: boolean;
-  /**
-   * As in the multistep solver: diffusers 0.35 has another constant in a third-order SDE step.
-   * @default "published"
-   */
-  readonly thirdOrderSde?: "published" | "diffusers";
+  /** @default "published" */
+  readonly thirdOrderSde?: SolverOptions["thirdOrderSde"];
 }
 
 /**
@@ -53,17 +51,14 @@ export async function* dpmSolverSinglestep(
     lowerOrderFinal: input.lowerOrderFinal ?? true,
     endsAtZero: loop.levels[loop.steps].std === 0,
   });
-  const history: Answer[] = []; // latest first
+  const history: SolverAnswer[] = []; // latest first
   let { x } = loop;
   let base = x; // where the group began
   for (let step = loop.first; step < loop.steps; step++) {
     const from = loop.levels[step];
     const to = loop.levels[step + 1];
     const answer = await loop.evaluate(x, from, step);
-    history.unshift({
-      at: from,
-      value: prediction === "x0" ? answer.denoised : epsOf(x, answer, from),
-    });
+    history.unshift(solverAnswer(x, answer, from, prediction));
     history.length = Math.min(history.length, order);
     const now = Math.min(orders[step], history.length);
     if (now === 1) base = x;
@@ -72,19 +67,14 @@ export async function* dpmSolverSinglestep(
       prediction,
       type: now === 3 ? "heun" : solverType,
       eta,
+      thirdOrderSde: input.thirdOrderSde,
     });
-    const d2 = input.thirdOrderSde === "diffusers" && eta > 0 ? c.d2 - to.alpha : c.d2;
-    const terms: Term[] = [[c.x, base], ...groupTerms(group, to, { ...c, d2 }, solverType)];
+    const terms: Term[] = [[c.x, base], ...groupTerms(group, to, c, solverType)];
     if (eta > 0 && to.std > 0) terms.push([c.noise, loop.noise(from, to)]);
     x = combine(...terms);
     if (from.lambda === -Infinity) history.length = 0; // pure noise cannot begin a group
     yield loop.finished(step, x, answer.denoised);
   }
-}
-
-interface Answer {
-  readonly at: Level;
-  readonly value: Tensor<"float32">;
 }
 
 /** Orders of the steps: groups 1, 2, …, `order`, then what is left over. */
@@ -110,7 +100,7 @@ export function singlestepOrders(
 }
 
 function groupTerms(
-  group: readonly Answer[],
+  group: readonly SolverAnswer[],
   to: Level,
   { d0, d1, d2 }: { readonly d0: number; readonly d1: number; readonly d2: number },
   type: SolverType,

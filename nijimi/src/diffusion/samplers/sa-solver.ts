@@ -5,10 +5,11 @@
  * coefficients for x0 (they match UniPC's bh2 at τ = 0).
  */
 import type { Tensor } from "../../tensor/tensor.ts";
-import { combine, epsOf, type Term, transfer } from "./arithmetic.ts";
+import { combine, type Term, transfer } from "./arithmetic.ts";
 import type { SolverPrediction } from "./dpm-solver-formulas.ts";
 import { exponentialWeights } from "./exponential-weights.ts";
 import { beginLoop, checkChoice } from "./loop.ts";
+import { type SolverAnswer, solverAnswer } from "./solver-answer.ts";
 import { type Level, ratioOf } from "./space.ts";
 import type { SamplerInput, SamplerRun } from "./types.ts";
 
@@ -29,11 +30,6 @@ export interface SaSolverOptions {
   readonly tau?: (sigma: number, step: number) => number;
   /** @default true */
   readonly lowerOrderFinal?: boolean;
-}
-
-interface Answer {
-  readonly at: Level;
-  readonly value: F32;
 }
 
 /** What the corrector needs of the step it corrects. */
@@ -58,17 +54,14 @@ export async function* saSolver(input: SamplerInput & SaSolverOptions): SamplerR
   const loop = beginLoop("saSolver", input, { stochastic: true });
   const tauOf = input.tau ?? ((sigma: number) => defaultTau(ratioOf(loop.level(sigma))));
   const kept = Math.max(predictorOrder, correctorOrder - 1);
-  let history: Answer[] = []; // latest first
+  let history: SolverAnswer[] = []; // latest first
   let taken: Taken | undefined;
   let { x } = loop;
   for (let step = loop.first; step < loop.steps; step++) {
     const from = loop.levels[step];
     const to = loop.levels[step + 1];
     const answer = await loop.evaluate(x, from, step);
-    const latest = {
-      at: from,
-      value: prediction === "x0" ? answer.denoised : epsOf(x, answer, from),
-    };
+    const latest = solverAnswer(x, answer, from, prediction);
     if (taken)
       x = adams(
         taken,
@@ -109,7 +102,7 @@ function adams(
   { x, noise, tau }: Taken,
   from: Level,
   to: Level,
-  answers: readonly Answer[],
+  answers: readonly SolverAnswer[],
   prediction: SolverPrediction,
   role: "predictor" | "corrector",
 ): F32 {

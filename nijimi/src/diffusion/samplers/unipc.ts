@@ -4,10 +4,11 @@
  * step uses the evaluation that the next step needs anyway.
  */
 import type { Tensor } from "../../tensor/tensor.ts";
-import { combine, epsOf, type Term } from "./arithmetic.ts";
+import { combine, type Term } from "./arithmetic.ts";
 import type { SolverPrediction } from "./dpm-solver-formulas.ts";
 import { beginLoop, checkChoice, checkRange } from "./loop.ts";
 import { solveLinear } from "./solve-linear.ts";
+import { type SolverAnswer, solverAnswer } from "./solver-answer.ts";
 import type { Level } from "./space.ts";
 import type { SamplerInput, SamplerRun } from "./types.ts";
 
@@ -27,11 +28,6 @@ export interface UnipcOptions {
   readonly disableCorrector?: readonly number[];
 }
 
-interface Answer {
-  readonly at: Level;
-  readonly value: F32;
-}
-
 /** UniPC. One evaluation a step; deterministic. */
 export async function* unipc(input: SamplerInput & UnipcOptions): SamplerRun {
   const {
@@ -45,9 +41,9 @@ export async function* unipc(input: SamplerInput & UnipcOptions): SamplerRun {
   checkChoice("unipc", "variant", variant, ["bh1", "bh2"]);
   checkChoice("unipc", "prediction", prediction, ["x0", "eps"]);
   const loop = beginLoop("unipc", input);
-  const update = (base: F32, known: readonly Answer[], to: Level, next?: F32) =>
+  const update = (base: F32, known: readonly SolverAnswer[], to: Level, next?: F32) =>
     uniUpdate(base, known, to, { variant, prediction, next });
-  let history: Answer[] = []; // latest first
+  let history: SolverAnswer[] = []; // latest first
   let { x } = loop;
   let base = x; // the (corrected) state the last step started from
   let lastOrder = 0;
@@ -55,10 +51,10 @@ export async function* unipc(input: SamplerInput & UnipcOptions): SamplerRun {
     const from = loop.levels[step];
     const to = loop.levels[step + 1];
     const answer = await loop.evaluate(x, from, step);
-    const value = prediction === "x0" ? answer.denoised : epsOf(x, answer, from);
+    const latest = solverAnswer(x, answer, from, prediction);
     const correct = lastOrder > 0 && !disableCorrector.includes(step - 1);
-    if (correct) x = update(base, history.slice(0, lastOrder), from, value);
-    history = [{ at: from, value }, ...history].slice(0, order);
+    if (correct) x = update(base, history.slice(0, lastOrder), from, latest.value);
+    history = [latest, ...history].slice(0, order);
     const remaining = lowerOrderFinal ? loop.steps - step : order;
     lastOrder = to.std === 0 ? 1 : Math.min(order, remaining, history.length);
     base = x;
@@ -73,7 +69,7 @@ export async function* unipc(input: SamplerInput & UnipcOptions): SamplerRun {
  */
 function uniUpdate(
   x: F32,
-  known: readonly Answer[],
+  known: readonly SolverAnswer[],
   to: Level,
   {
     variant,
