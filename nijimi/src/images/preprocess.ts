@@ -4,6 +4,7 @@
  * openai/CLIP's and open_clip's `_transform` is the default; transformers' image processors cut one pixel elsewhere
  * when an odd number of pixels is left over.
  */
+import { roundHalfEven } from "../internal/round-half-even.ts";
 import { NijimiError } from "../errors.ts";
 import { float32, type Tensor } from "../tensor/tensor.ts";
 import { crop, maxSample, toChannels, type Image } from "./image.ts";
@@ -80,9 +81,4 @@ function shortestSide(
   return width <= height
     ? { width: edge, height: Math.trunc((edge * height) / width) }
     : { width: Math.trunc((edge * width) / height), height: edge };
-}
-
-function roundHalfEven(value: number): number {
-  const rounded = Math.round(value);
-  return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
 }

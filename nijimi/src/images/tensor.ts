@@ -1,4 +1,5 @@
 /** Between images and the tensors that networks take: NCHW, in [0, 1] or [−1, 1]. */
+import { roundHalfEven } from "../internal/round-half-even.ts";
 import { NijimiError, unknownName } from "../errors.ts";
 import { float32, type Tensor } from "../tensor/tensor.ts";
 import {
@@ -103,9 +104,4 @@ export function tensorToImages(
       }
     return createImage(width, height, channels as Channels, out);
   });
-}
-
-function roundHalfEven(value: number): number {
-  const rounded = Math.round(value);
-  return rounded - value === 0.5 && rounded % 2 === 1 ? rounded - 1 : rounded;
 }

@@ -25,18 +25,6 @@ export function arange(start: number, stop: number, step = 1): Float64Array {
 }
 
 /**
- * Rounds halves to the nearest even number, as Python's and numpy's `round` do: 0.5 → 0, 1.5 → 2,
- * −0.5 → 0.
- */
-export function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  const fraction = value - floor;
-  if (fraction < 0.5) return floor;
-  if (fraction > 0.5) return floor + 1;
-  return floor % 2 === 0 ? floor : floor + 1;
-}
-
-/**
  * Piecewise linear interpolation of `ys` over increasing `xs`, constant outside (numpy's `interp`).
  */
 export function interpolate(x: number, xs: ArrayLike<number>, ys: ArrayLike<number>): number {

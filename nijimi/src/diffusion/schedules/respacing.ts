@@ -9,10 +9,10 @@
  * - `"fast27"` (GLIDE): `"10,10,3,2,2"` with the last timestep moved two earlier;
  * - `""`: all timesteps.
  */
+import { roundHalfEven } from "../../internal/round-half-even.ts";
 import { NijimiError } from "../../errors.ts";
 import { checkSteps } from "./check.ts";
 import { alphasCumprodOf } from "./diffusion-tables.ts";
-import { roundHalfEven } from "./numbers.ts";
 
 /** `"ddim50"`, `"10,10,10"`, `"fast27"`, `""` or the section counts. */
 export type Respacing = string | readonly number[];

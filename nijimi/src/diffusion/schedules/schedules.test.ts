@@ -12,7 +12,6 @@ import {
 } from "./discrete-sigmas.ts";
 import { dynamicShiftSigma, shiftMu, shiftSigma, stretchToTerminal } from "./flow-shift.ts";
 import { alphaSigmaOfLogSnr, cosineLogSnr, logSnrPosterior } from "./log-snr.ts";
-import { roundHalfEven } from "./numbers.ts";
 import { respacedBetas, respacedTimesteps } from "./respacing.ts";
 import { priorLogDensity, subVpSde, veSde, vpSde } from "./sde.ts";
 import { makeSigmas, resolveSigmaSchedule, SIGMA_SCHEDULES } from "./sigma-schedules.ts";
@@ -333,8 +332,4 @@ describe("continuous processes", () => {
       mass += 0.5 * Math.exp(priorLogDensity({ priorStd: 50 }, [z]));
     expect(mass).toBeCloseTo(1, 8);
   });
-});
-
-it("rounds halves to even", () => {
-  expect([0.5, 1.5, 2.5, -0.5, -1.5, 2.4].map(roundHalfEven)).toEqual([0, 2, 2, 0, -2, 2]);
 });

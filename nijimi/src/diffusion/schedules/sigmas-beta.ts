@@ -3,10 +3,11 @@
  * Beta distribution, dense at both ends. Two readings exist: over the range of σ (A1111, diffusers)
  * and over the table of timesteps (ComfyUI).
  */
+import { roundHalfEven } from "../../internal/round-half-even.ts";
 import { betaQuantile } from "./beta-distribution.ts";
 import { checkNumber, checkSigmaRange, checkSteps } from "./check.ts";
 import type { DiscreteSigmas } from "./discrete-sigmas.ts";
-import { appendZero, linspace, roundHalfEven } from "./numbers.ts";
+import { appendZero, linspace } from "./numbers.ts";
 import type { SigmaRange } from "./sigmas-karras.ts";
 
 /** Parameters of the Beta distribution. */

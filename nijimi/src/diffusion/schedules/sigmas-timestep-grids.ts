@@ -2,9 +2,10 @@
  * Levels read off the table of a discrete network, as the user interfaces name them: "simple", "SGM
  * uniform", "DDIM uniform" (ComfyUI, A1111) and "turbo" (A1111). ("Normal" is `normalSigmas`.)
  */
+import { roundHalfEven } from "../../internal/round-half-even.ts";
 import { checkSteps } from "./check.ts";
 import { type DiscreteSigmas, sigmaToTimestep, timestepToSigma } from "./discrete-sigmas.ts";
-import { appendZero, linspace, roundHalfEven } from "./numbers.ts";
+import { appendZero, linspace } from "./numbers.ts";
 
 /** Every (T/steps)-th level from the last one down, then 0. */
 export function simpleSigmas({ sigmas }: DiscreteSigmas, steps: number): Float64Array {

@@ -3,9 +3,10 @@
  * arXiv:2305.08891, table 2; diffusers' `timestep_spacing`); two more come from the code of DDIM
  * and LDM. All return timesteps from noisy to clean unless said.
  */
+import { roundHalfEven } from "../../internal/round-half-even.ts";
 import { unknownName } from "../../errors.ts";
 import { checkSteps } from "./check.ts";
-import { arange, linspace, roundHalfEven } from "./numbers.ts";
+import { arange, linspace } from "./numbers.ts";
 
 /** Names of the spacings. */
 export const TIMESTEP_SPACINGS = ["linspace", "leading", "trailing"] as const;

@@ -3,11 +3,12 @@
  * LCM, TCD. Most go T/steps timesteps on regardless of the spacing, so that the level a step
  * reaches need not be the one the next begins at; that is kept.
  */
+import { roundHalfEven } from "../../../internal/round-half-even.ts";
 import { NijimiError } from "../../../errors.ts";
 import { clipX0 } from "../../parameterisations/clipping.ts";
 import { DIFFUSERS_VARIANCE_TYPES } from "../../parameterisations/variance.ts";
 import { sigmaOfAlphaBar } from "../../schedules/discrete-sigmas.ts";
-import { linspace, roundHalfEven } from "../../schedules/numbers.ts";
+import { linspace } from "../../schedules/numbers.ts";
 import { spacedTimesteps } from "../../schedules/timestep-spacing.ts";
 import { ddimInversion } from "../ddim-inversion.ts";
 import { ddim } from "../ddim.ts";

@@ -4,10 +4,11 @@
  * spaced over one interval more than there are steps; every class rounds, truncates and ends its
  * schedule in its own way, which the table below keeps.
  */
+import { roundHalfEven } from "../../../internal/round-half-even.ts";
 import { NijimiError } from "../../../errors.ts";
 import type { PredictionType } from "../../parameterisations/prediction.ts";
 import { shiftSigma } from "../../schedules/flow-shift.ts";
-import { arange, interpolate, linspace, roundHalfEven } from "../../schedules/numbers.ts";
+import { arange, interpolate, linspace } from "../../schedules/numbers.ts";
 import { luLambdas } from "../../schedules/sigmas-log-snr.ts";
 import { deis } from "../deis.ts";
 import type { SolverPrediction, SolverType } from "../dpm-solver-formulas.ts";

@@ -3,7 +3,8 @@
  * interpolated from the training table or respaced by Karras, exponential or beta rules. Euler,
  * Euler a, Heun, KDPM2, KDPM2 a, LMS and DPM-Solver SDE.
  */
-import { interpolate, linspace, roundHalfEven } from "../../schedules/numbers.ts";
+import { roundHalfEven } from "../../../internal/round-half-even.ts";
+import { interpolate, linspace } from "../../schedules/numbers.ts";
 import { spacedTimesteps } from "../../schedules/timestep-spacing.ts";
 import { NijimiError } from "../../../errors.ts";
 import { dpm2 } from "../dpm2.ts";
