@@ -8,10 +8,10 @@ import { clipLogits, contrastiveLoss } from "../../models/clip.ts";
 import { linear } from "../../nn/basic.ts";
 import { deriveSeed } from "../../tensor/random/derive.ts";
 import { torchGenerator } from "../../tensor/random/torch.ts";
+import { stack } from "../../tensor/shape.ts";
 import { feedFrom } from "../feed.ts";
 import { adamW } from "../optimisers/adam.ts";
 import { type CommonSettings, defineRecipe } from "../recipe.ts";
-import { stack } from "../recipes/stack.ts";
 
 const BATCHES_PER_EPOCH = 7;
 

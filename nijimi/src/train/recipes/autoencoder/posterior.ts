@@ -11,8 +11,8 @@ import {
 import { VQ_MODEL_DEFAULTS, vqModel } from "../../../models/vq-model.ts";
 import type { ParameterSpec, Scope } from "../../../nn/layer.ts";
 import type { TorchGenerator } from "../../../tensor/random/torch.ts";
+import { stack } from "../../../tensor/shape.ts";
 import type { HostTensors } from "../../compile-program.ts";
-import { stack } from "../stack.ts";
 
 /** A reconstruction in training. */
 export interface Reconstruction {

@@ -7,6 +7,7 @@ import { spec } from "../../../graph/trace.ts";
 import { patchDiscriminator } from "../../../models/patch-discriminator.ts";
 import { recordScope, unflatten } from "../../../nn/scopes.ts";
 import { compile } from "../../../runtime/compile.ts";
+import { stack } from "../../../tensor/shape.ts";
 import { sizeOf, type Tensor } from "../../../tensor/tensor.ts";
 import { adamW } from "../../optimisers/adam.ts";
 import { layoutOf, type Player, unflattenTensor, type Vectors } from "../../program.ts";
@@ -15,7 +16,6 @@ import { modelVector } from "../averaged.ts";
 import { configJson } from "../config-json.ts";
 import { imageFeed, type TrainingImages } from "../image-feed.ts";
 import { stableRate } from "../stable-rate.ts";
-import { stack } from "../stack.ts";
 import { lpipsDistance, type PerceptualDistance, towerDistance } from "./perceptual.ts";
 import {
   type AutoencoderShapeSettings,

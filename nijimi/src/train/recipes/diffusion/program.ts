@@ -10,10 +10,10 @@ import {
 import type { ErrorNorm } from "../../../diffusion/losses/traced.ts";
 import type { Scope } from "../../../nn/layer.ts";
 import type { TorchGenerator } from "../../../tensor/random/torch.ts";
+import { stack } from "../../../tensor/shape.ts";
 import { float32, type Tensor } from "../../../tensor/tensor.ts";
 import type { HostTensors } from "../../compile-program.ts";
 import type { Player, Program } from "../../program.ts";
-import { stack } from "../stack.ts";
 import type { Process } from "./process.ts";
 
 /** Inputs of a network beside noisy data and noise level, by name. */
