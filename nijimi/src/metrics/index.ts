@@ -13,7 +13,7 @@ export * from "./frechet-distance.ts";
 export * from "./inception-score.ts";
 export * from "./kernel-distance.ts";
 export { type EngineProduct, engineProduct } from "./linear-algebra/engine-product.ts";
-export { hostProduct, type Product } from "./linear-algebra/product.ts";
+export { hostProduct, type Product, type ProductForm } from "./linear-algebra/product.ts";
 export { symmetricEigenvalues } from "./linear-algebra/symmetric-eigenvalues.ts";
 export type { ProductOption } from "./linear-algebra/using-product.ts";
 export * from "./memorisation.ts";

@@ -7,7 +7,7 @@
 import type { BandMatrix } from "./band-matrix.ts";
 import { dot, type Product } from "./product.ts";
 import { makeReflector } from "./reflector.ts";
-import { subtractRows, transposed } from "./row-combinations.ts";
+import { transposed } from "./row-combinations.ts";
 import { shrink } from "./shrink.ts";
 
 /** Width of the band below the diagonal, and reflectors of a block. */
@@ -29,38 +29,32 @@ export async function reduceToBand(
   // The first size² elements of the matrix hold what is not reduced yet.
   for (let size = n; size > 0; size -= PANEL) {
     const width = Math.min(PANEL, size);
-    const change = emptyChange(size, width);
+    const change = { size, rows: new Float64Array(2 * PANEL * size), filled: 0 };
     for (let column = 0; column < width; column += BLOCK)
-      await reduceBlock(matrix.subarray(0, size * size), size, column, change, band, product);
-    const { left, inner } = change;
-    if (width < size)
-      await shrink(matrix, size, width, { left, right: exchanged(left), inner }, product);
+      await reduceBlock(matrix.subarray(0, size * size), column, change, band, product);
+    if (width < size) {
+      const left = transposed(change.rows, change.filled, size);
+      const low = { left, right: exchanged(left), inner: change.filled };
+      await shrink(matrix, size, width, low, product);
+    }
   }
   return band;
 }
 
 /**
- * What reflections have changed since the last update: the matrix is now A − Σ V Zᵀ + Z Vᵀ = A − left · rightᵀ, where
- * the column groups of `left` are V, Z, V, Z, … and those of `right` the same with V and Z exchanged.
+ * What reflections have changed since the last update: the matrix is now A − Σ V Zᵀ + Z Vᵀ. Blocks of vectors lie in
+ * the order V, Z, V, Z, …; {@link exchanged} gives the partner of each.
  */
 interface Change {
-  /** [size, inner] */
-  readonly left: Float64Array;
-  /** leftᵀ, [inner, size]. */
+  /** Length of the vectors, and rows of A. */
+  readonly size: number;
+  /** [≥ filled, size] */
   readonly rows: Float64Array;
-  readonly inner: number;
+  /** Vectors so far. */
+  filled: number;
 }
 
-function emptyChange(size: number, width: number): Change {
-  const inner = 2 * Math.ceil(width / BLOCK) * BLOCK;
-  return {
-    left: new Float64Array(size * inner),
-    rows: new Float64Array(size * inner),
-    inner,
-  };
-}
-
-/** Rows of `left` as rows of `right`, or the other way round. */
+/** The same with V and Z exchanged, where every row of the argument has one element per vector of a change. */
 function exchanged(rows: Float64Array): Float64Array {
   const out = new Float64Array(rows.length);
   for (let i = 0; i < rows.length; i++) out[i] = rows[i ^ BLOCK];
@@ -70,48 +64,60 @@ function exchanged(rows: Float64Array): Float64Array {
 /** Brings {@link BLOCK} columns into band form and adds their reflections to the change. */
 async function reduceBlock(
   a: Float64Array,
-  size: number,
   column: number,
   change: Change,
   band: BandMatrix,
   product: Product,
 ): Promise<void> {
+  const { size, rows, filled } = change;
   const width = Math.min(BLOCK, size - column);
-  const columns = await currentColumns(a, size, column, width, change, product);
-  const reflections = factorColumns(columns, size, column, width, band);
-  if (column + width === size) return;
-  const at = 2 * column;
-  const { v } = reflections;
-  addReflections(
-    reflections,
-    await currentProduct(a, size, v, width, change, at, product),
-    change,
-    at,
-  );
+  const columns = await currentColumns(a, column, width, change, product);
+  const v = rows.subarray(filled * size, (filled + width) * size);
+  const taus = factorColumns(columns, size, column, band, v);
+  if (column + width < size) await addReflections(a, taus, change, product);
 }
 
-/** Reflections H₁ H₂ … with their vectors in the rows of `v`, [width, size]. */
-interface Reflections {
-  readonly size: number;
-  readonly v: Float64Array;
-  readonly taus: Float64Array;
+/** Rows `column …` of the matrix as it is now, which is symmetric. */
+async function currentColumns(
+  a: Float64Array,
+  column: number,
+  width: number,
+  { size, rows, filled }: Change,
+  product: Product,
+): Promise<Float64Array> {
+  const now = a.slice(column * size, (column + width) * size);
+  if (filled === 0) return now;
+  const factors = new Float64Array(width * filled);
+  for (let r = 0; r < filled; r++)
+    for (let q = 0; q < width; q++) factors[q * filled + r] = rows[r * size + column + q];
+  subtract(
+    now,
+    await product(exchanged(factors), rows.subarray(0, filled * size), width, filled, size, "ab"),
+  );
+  return now;
+}
+
+function subtract(x: Float64Array, y: Float64Array): void {
+  for (let i = 0; i < x.length; i++) x[i] -= y[i];
 }
 
 /**
  * QR factorisation of what lies below the diagonal block of some columns; fills those columns of the band.
  *
  * @param columns [width, size]; overwritten
+ * @param v [width, size], zeros; becomes the vectors of the reflections H₁ H₂ …
+ * @returns the reflections' factors τ
  */
 function factorColumns(
   columns: Float64Array,
   size: number,
   column: number,
-  width: number,
   band: BandMatrix,
-): Reflections {
+  v: Float64Array,
+): Float64Array {
+  const width = columns.length / size;
   const start = column + width; // first row below the diagonal block
   const done = band.n - size + column; // columns of the band that are ready
-  const v = new Float64Array(columns.length);
   const taus = new Float64Array(width);
   for (let q = 0; q < width; q++) {
     const length = size - start - q;
@@ -129,28 +135,7 @@ function factorColumns(
       band.columns[to + i - column - q] = columns[q * size + i];
     if (length > 0) band.columns[to + width] = beta;
   }
-  return { size, v, taus };
-}
-
-/** Rows `column …` of A − left · rightᵀ, which is symmetric. */
-async function currentColumns(
-  a: Float64Array,
-  size: number,
-  column: number,
-  width: number,
-  { left, inner }: Change,
-  product: Product,
-): Promise<Float64Array> {
-  const rows = a.slice(column * size, (column + width) * size);
-  if (column === 0) return rows;
-  const factors = exchanged(left.subarray(column * inner, (column + width) * inner));
-  const changed = await product(factors, left, width, inner, size);
-  subtract(rows, changed);
-  return rows;
-}
-
-function subtract(x: Float64Array, y: Float64Array): void {
-  for (let i = 0; i < x.length; i++) x[i] -= y[i];
+  return taus;
 }
 
 /** x −= τ (vᵀ x) v over the elements from … end. */
@@ -168,81 +153,83 @@ function reflect(
 }
 
 /**
- * Adds Q = H₁ H₂ … = I − V T Vᵀ to the change: QᵀAQ = A − V Zᵀ − Z Vᵀ with Z = Y − ½ V (Tᵀ Vᵀ Y) and Y = A V T.
- *
- * @param av A V, [size, width]
- * @param at first column of the change to fill
+ * Adds the reflections whose vectors V are the first rows that are not filled. Of Q = H₁ H₂ … = I − V T Vᵀ comes
+ * QᵀAQ = A − V Zᵀ − Z Vᵀ with Z = Y − ½ V (Tᵀ Vᵀ Y) and Y = A V T, here A V T − ½ V (Tᵀ Vᵀ A V T).
  */
-function addReflections(
-  { size, v, taus }: Reflections,
-  av: Float64Array,
+async function addReflections(
+  a: Float64Array,
+  taus: Float64Array,
   change: Change,
-  at: number,
-): void {
-  const width = taus.length;
-  const t = triangle(v, size, taus);
-  const z = transposed(timesSmall(av, t, width), size, width); // rows are the columns of Y, then of Z
-  const half = new Float64Array(width * width); // ½ Tᵀ (Vᵀ Y)
-  for (let p = 0; p < width; p++)
-    for (let q = 0; q < width; q++) {
-      const vy = dot(v, z, p * size, q * size, size);
-      for (let r = p; r < width; r++) half[r * width + q] += 0.5 * t[p * width + r] * vy;
+  product: Product,
+): Promise<void> {
+  const { size, rows, filled } = change;
+  const [vAt, zAt, end] = [filled, filled + BLOCK, filled + 2 * BLOCK];
+  const v = rows.subarray(vAt * size, zAt * size); // [BLOCK, size], as all below
+  const z = rows.subarray(zAt * size, end * size);
+  const dots = await product(v, rows.subarray(0, zAt * size), BLOCK, size, zAt); // with all, V the last
+  z.set(await currentProduct(a, v, columnsOf(dots, zAt, 0, vAt), change, product)); // A V for now
+  const t = triangle(columnsOf(dots, zAt, vAt, zAt), taus);
+  const coupling = congruence(t, await product(v, z, BLOCK, size, BLOCK)); // Tᵀ Vᵀ A V T
+  const factors = new Float64Array(2 * BLOCK * BLOCK); // [−½ (Tᵀ Vᵀ A V T)ᵀ, Tᵀ]
+  for (let p = 0; p < BLOCK; p++)
+    for (let q = 0; q < BLOCK; q++) {
+      factors[2 * p * BLOCK + q] = -0.5 * coupling[q * BLOCK + p];
+      factors[(2 * p + 1) * BLOCK + q] = t[q * BLOCK + p];
     }
-  const factors = new Float64Array(width);
-  for (let q = 0; q < width; q++) {
-    for (let p = 0; p < width; p++) factors[p] = half[p * width + q];
-    subtractRows(z.subarray(q * size, (q + 1) * size), v, width, size, 0, factors);
-  }
-  const { left, rows, inner } = change;
-  rows.set(v, at * size);
-  rows.set(z, (at + BLOCK) * size);
-  for (let i = 0; i < size; i++)
-    for (let q = 0; q < width; q++) {
-      left[i * inner + at + q] = v[q * size + i];
-      left[i * inner + at + BLOCK + q] = z[q * size + i];
-    }
+  z.set(
+    await product(factors, rows.subarray(vAt * size, end * size), BLOCK, 2 * BLOCK, size, "ab"),
+  );
+  change.filled = end;
 }
 
-/** (A − left · rightᵀ) V, [size, width]. */
+/** (A − Σ V Zᵀ + Z Vᵀ) V in rows. @param dots of V with every vector of the change, [BLOCK, filled] */
 async function currentProduct(
   a: Float64Array,
-  size: number,
   v: Float64Array,
-  width: number,
-  { left, rows, inner }: Change,
-  at: number,
+  dots: Float64Array,
+  { size, rows, filled }: Change,
   product: Product,
 ): Promise<Float64Array> {
-  const out = await product(a, v, size, size, width);
-  if (at === 0) return out;
-  const withLeft = await product(v, rows, width, size, inner); // Vᵀ left
-  const changed = await product(left, exchanged(withLeft), size, inner, width); // left (Vᵀ right)ᵀ
-  subtract(out, changed);
+  const out = transposed(await product(a, v, size, size, BLOCK), size, BLOCK);
+  if (filled === 0) return out;
+  subtract(
+    out,
+    await product(exchanged(dots), rows.subarray(0, filled * size), BLOCK, filled, size, "ab"),
+  );
   return out;
 }
 
-/** T of H₁ H₂ … = I − V T Vᵀ, upper triangular [width, width] (Schreiber & Van Loan 1989). */
-function triangle(v: Float64Array, size: number, taus: Float64Array): Float64Array {
-  const width = taus.length;
-  const t = new Float64Array(width * width);
-  for (let q = 0; q < width; q++) {
-    t[q * width + q] = taus[q];
+/** Some columns of a matrix of {@link BLOCK} rows. */
+function columnsOf(matrix: Float64Array, stride: number, from: number, to: number): Float64Array {
+  const out = new Float64Array(BLOCK * (to - from));
+  for (let p = 0; p < BLOCK; p++)
+    out.set(matrix.subarray(p * stride + from, p * stride + to), p * (to - from));
+  return out;
+}
+
+/** T of H₁ H₂ … = I − V T Vᵀ, upper triangular (Schreiber & Van Loan 1989). @param gram Vᵀ V */
+function triangle(gram: Float64Array, taus: Float64Array): Float64Array {
+  const t = new Float64Array(BLOCK * BLOCK);
+  for (let q = 0; q < BLOCK; q++) {
+    t[q * BLOCK + q] = taus[q];
     for (let p = 0; p < q; p++) {
-      const factor = -taus[q] * dot(v, v, p * size, q * size, size);
-      for (let r = 0; r <= p; r++) t[r * width + q] += factor * t[r * width + p];
+      const factor = -taus[q] * gram[p * BLOCK + q];
+      for (let r = 0; r <= p; r++) t[r * BLOCK + q] += factor * t[r * BLOCK + p];
     }
   }
   return t;
 }
 
-/** x · t for x [rows, width] and an upper triangular t [width, width]. */
-function timesSmall(x: Float64Array, t: Float64Array, width: number): Float64Array {
-  const out = new Float64Array(x.length);
-  for (let row = 0; row < x.length; row += width)
-    for (let q = 0; q < width; q++) {
-      let sum = 0;
-      for (let p = 0; p <= q; p++) sum += x[row + p] * t[p * width + q];
-      out[row + q] = sum;
-    }
+/** Tᵀ S T of small square matrices. */
+function congruence(t: Float64Array, s: Float64Array): Float64Array {
+  return timesSmall(transposed(t, BLOCK, BLOCK), timesSmall(s, t));
+}
+
+/** x · y of small square matrices. */
+function timesSmall(x: Float64Array, y: Float64Array): Float64Array {
+  const out = new Float64Array(BLOCK * BLOCK);
+  for (let p = 0; p < BLOCK; p++)
+    for (let q = 0; q < BLOCK; q++)
+      for (let k = 0; k < BLOCK; k++) out[p * BLOCK + q] += x[p * BLOCK + k] * y[k * BLOCK + q];
   return out;
 }

@@ -1,23 +1,33 @@
 /**
- * The one matrix product that the metrics are built on: a·bᵀ of row-major matrices. Rows times rows is what
- * covariances, Gram matrices, distances and the eigenvalue reductions all need, and what BLAS-like kernels
- * read fastest. Where the product runs is passed in: on the engine for large matrices, here otherwise.
+ * The one operation that the metrics are built on: products of row-major matrices. Rows times rows, a·bᵀ, is what
+ * covariances, Gram matrices and distances need; factorisations also take a·b. Where the product runs is passed in:
+ * on the engine for large matrices, here otherwise.
  */
+import { transposed } from "./row-combinations.ts";
 
 /** Float32Array or Float64Array: the element type decides the precision of the product. */
 export type Floats = Float32Array | Float64Array;
 
-/** a [rows, inner] · b [columns, inner]ᵀ → [rows, columns], in the precision of the operands, which stay as they are. */
+/** `"abT"`: a·bᵀ, with b [columns, inner]. `"ab"`: a·b, with b [inner, columns]. */
+export type ProductForm = "abT" | "ab";
+
+/**
+ * a [rows, inner] times b → [rows, columns], in the precision of the operands, which stay as they are.
+ *
+ * @param form how b lies @default "abT"
+ */
 export type Product = <T extends Floats>(
   a: T,
   b: T,
   rows: number,
   inner: number,
   columns: number,
+  form?: ProductForm,
 ) => Promise<T>;
 
 /** {@link Product} in TypeScript, summed in float64. A few GFLOPS: right for small matrices and for reference. */
-export const hostProduct: Product = async (a, b, rows, inner, columns) => {
+export const hostProduct: Product = async (a, second, rows, inner, columns, form = "abT") => {
+  const b = form === "ab" ? transposed(second, inner, columns) : second;
   const out = new (a.constructor as new (length: number) => typeof a)(rows * columns);
   const evenRows = rows - (rows % 2);
   const evenColumns = columns - (columns % 2);

@@ -26,14 +26,18 @@ export function subtractRows(
 }
 
 /** The transpose of a row-major matrix [rows, columns], in tiles that stay in the cache. */
-export function transposed(matrix: Float64Array, rows: number, columns: number): Float64Array {
-  const TILE = 32;
-  const out = new Float64Array(matrix.length);
+export function transposed<T extends Float32Array | Float64Array>(
+  matrix: T,
+  rows: number,
+  columns: number,
+): T {
+  const TILE = 8;
+  const out = new (matrix.constructor as new (length: number) => T)(matrix.length);
   for (let i0 = 0; i0 < rows; i0 += TILE)
     for (let j0 = 0; j0 < columns; j0 += TILE) {
       const [iEnd, jEnd] = [Math.min(i0 + TILE, rows), Math.min(j0 + TILE, columns)];
-      for (let i = i0; i < iEnd; i++)
-        for (let j = j0; j < jEnd; j++) out[j * rows + i] = matrix[i * columns + j];
+      for (let j = j0; j < jEnd; j++)
+        for (let i = i0; i < iEnd; i++) out[j * rows + i] = matrix[i * columns + j];
     }
   return out;
 }
