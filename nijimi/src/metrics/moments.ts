@@ -122,7 +122,7 @@ function moveInto(a: Scatter, b: Scatter, count: number): void {
 
 /** (P − s sᵀ / n) / (n − 1), mirrored tile by tile for the cache's sake. */
 function toCovariance(products: Float64Array, sums: Float64Array, count: number): Float64Array {
-  const TILE = 32;
+  const TILE = 8;
   const dimensions = sums.length;
   const covariance = new Float64Array(dimensions * dimensions);
   for (let i0 = 0; i0 < dimensions; i0 += TILE)

@@ -97,7 +97,7 @@ function gather(
   from: number,
   count: number,
 ): void {
-  const TILE = 16;
+  const TILE = 32;
   const dimensions = centre.length;
   const shift = filled - from;
   for (let start = from; start < from + count; start += TILE) {

@@ -30,7 +30,10 @@ export async function traceSqrtProduct(
 /** Rows of U B multiplied at a time: bounds what products allocate. */
 const STRIP = 256;
 
-/** U B Uᵀ of U [rank, n] and a symmetric B [n, n]: computed from the diagonal on, then mirrored. */
+/**
+ * U B Uᵀ of U [rank, n], whose row r is zero before column r, and a symmetric B [n, n]: computed from the diagonal on,
+ * then mirrored.
+ */
 async function conjugated(
   u: Float64Array,
   b: Float64Array,
@@ -41,10 +44,19 @@ async function conjugated(
   const out = new Float64Array(rank * rank);
   for (let start = 0; start < rank; start += STRIP) {
     const rows = Math.min(STRIP, rank - start);
-    const half = await product(u.subarray(start * n, (start + rows) * n), b, rows, n, n); // U Bᵀ
+    const factors = withoutZeros(u, start, rows, n);
+    const half = await product(factors, b.subarray(start * n), rows, n - start, n, "ab"); // U B
     const strip = await product(half, u.subarray(start * n), rows, n, rank - start);
     mirrorStrip(out, strip, start, rows, rank);
   }
+  return out;
+}
+
+/** Rows `start …` of U without their first `start` columns. */
+function withoutZeros(u: Float64Array, start: number, rows: number, n: number): Float64Array {
+  const out = new Float64Array(rows * (n - start));
+  for (let i = 0; i < rows; i++)
+    out.set(u.subarray((start + i) * n + start, (start + i + 1) * n), i * (n - start));
   return out;
 }
 
@@ -56,7 +68,7 @@ function mirrorStrip(
   rows: number,
   rank: number,
 ): void {
-  const TILE = 32;
+  const TILE = 8;
   const columns = rank - start;
   for (let i = 0; i < rows; i++)
     out.set(strip.subarray(i * columns, (i + 1) * columns), (start + i) * rank + start);
