@@ -231,6 +231,7 @@ function spellingsOf(options: Options): Map<string, { name: string; option: Opti
   return spellings;
 }
 
-function labelOf(name: string, option: Option): string {
+/** An option in messages: `--steps`, `<prompt>`. */
+export function labelOf(name: string, option: Option): string {
   return option.type === "argument" ? `<${kebabCase(name)}>` : `--${kebabCase(name)}`;
 }

@@ -101,7 +101,8 @@ describe("nijimi eval", () => {
   test.each([
     [["--prompts", at("none.txt")], /cannot be read/, 3],
     [["--settings", "--steps 2"], /go with --prompts/, 2],
-    [["--prompts", at("words.txt"), "--settings", "--count 2"], /got count/, 2],
+    [["--prompts", at("words.txt"), "--settings", "--count 2"], /leave out --count/, 2],
+    [["--prompts", at("words.txt"), "--settings", "--hires-scale 2"], /leave out --hires-scale/, 2],
     [["--prompts", at("words.txt"), "--settings", "--stepps 2"], /Unknown option "--stepps"/, 2],
   ])("a model with %j is refused", async (line, message, exitCode) => {
     writeFileSync(at("words.txt"), "a cat\n");

@@ -84,7 +84,7 @@ async function run(options: Given, context: CommandContext): Promise<void> {
   const given = withRecipe(options, recipe);
   const prompt = await readPrompt(given, recipe);
   const model = await modelOf(given, recipe, env);
-  const cells = given.grid === undefined ? undefined : gridOf(given.grid, given.seed);
+  const cells = given.grid === undefined ? undefined : gridOf(given.grid, given);
   const pipelineOptions = {
     ...(await pipelineOptionsOf(given, env, signal)),
     onQuantize: quantizing(context),
@@ -103,7 +103,7 @@ async function run(options: Given, context: CommandContext): Promise<void> {
     for (const note of pipeline.notes) say(note);
     const request = await requestOf(given, prompt, recipe, pipeline);
     if (given.dryRun) return dryRun(pipelines, { model, given }, request, context);
-    const target = targetOf(given, env, cells !== undefined);
+    const target = targetOf(given, env);
     const notes = new Set<string>();
     const outcome =
       cells === undefined
@@ -206,14 +206,10 @@ interface Target {
   readonly format: ImageFormat;
 }
 
-function targetOf(
-  { output, format, count = 1 }: Given,
-  env: CommandContext["env"],
-  isGrid: boolean,
-): Target {
+function targetOf({ output, format, count = 1 }: Given, env: CommandContext["env"]): Target {
   if (output === undefined) return { folder: home(env).outputs, format };
   if (extname(output) === "") return { folder: output, format };
-  if (count > 1 && !isGrid)
+  if (count > 1)
     throw new NijimiError(
       "option",
       `--output ${output} is one file; give a folder for ${count} pictures.`,
@@ -321,7 +317,12 @@ async function freeName(
 }
 
 /** The cells of a grid, all with one seed unless the seed is an axis. */
-function gridOf(text: string, seed: string | undefined) {
+function gridOf(text: string, { seed, count = 1 }: Given) {
+  if (count > 1)
+    throw new NijimiError(
+      "option",
+      `--grid makes one picture of every combination; leave out --count ${count}, or make seed an axis.`,
+    );
   const axes = parseGrid(text, GRID_OPTIONS);
   return { axes, cells: gridCells(axes, GRID_OPTIONS), seed: seed ?? String(randomSeed()) };
 }

@@ -12,9 +12,10 @@ import { loadPipeline } from "../../pipelines/pipeline.ts";
 import { textToImage } from "../../pipelines/text-to-image.ts";
 import type { CommandContext } from "../command.ts";
 import { OPTIONS } from "../generate/options.ts";
+import { isGiven } from "../generate/needs.ts";
 import { type Given, modelOf, pipelineOptionsOf, requestOf } from "../generate/settings.ts";
 import { savePicture } from "../generate/write.ts";
-import { readOptions } from "../options.ts";
+import { labelOf, readOptions } from "../options.ts";
 import { readVersion } from "../package-version.ts";
 import { openInput } from "./inputs.ts";
 
@@ -85,12 +86,15 @@ function words(text: string): string[] {
 
 /** Options of generate that make something else than one picture of a prompt each. */
 function refuseOthers(given: Given): void {
-  const others = ["image", "mask", "extend", "recipe", "grid", "count", "output", "seed"] as const;
-  const named = others.filter((name) => given[name] !== undefined);
-  if (given.dryRun || named.length > 0)
+  const others = [
+    "image", "interpolateTo", "hiresScale", "refiner", "preview", "recipe", "grid", "count", "output", "seed",
+    "prompt", "promptFile", "safetyChecker", "dryRun",
+  ] as const; // prettier-ignore
+  const named = others.filter((name) => isGiven(given[name]));
+  if (named.length > 0)
     throw new NijimiError(
       "option",
-      `--settings takes what decides how a picture is made; got ${[...named, ...(given.dryRun ? ["dryRun"] : [])].join(", ")}.`,
+      `--settings takes what decides how one picture of a prompt is made; leave out ${named.map((name) => labelOf(name, OPTIONS[name])).join(", ")}.`,
     );
 }
 

@@ -99,7 +99,7 @@ export const OPTIONS = {
     description: "Pictures made at the same time",
   },
   variationSeed: { type: "string", description: "Seed of a noise to mix in" },
-  variationStrength: { type: "number", min: 0, max: 1, description: "How much of it" },
+  variationStrength: { type: "number", min: 0, max: 1, description: "How much of it (0.1)" },
   noise: {
     type: "choice",
     choices: ["cpu", "nv"],

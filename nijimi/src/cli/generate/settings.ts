@@ -23,6 +23,7 @@ import { home } from "../../internal/home.node.ts";
 import { kebabCase, type Values } from "../options.ts";
 import { adapterFilesOf, adapterUsesOf } from "./adapters.ts";
 import { locateModel } from "./locate.ts";
+import { refuseAlone } from "./needs.ts";
 import type { OPTIONS } from "./options.ts";
 import {
   parseCrop,
@@ -49,6 +50,8 @@ export type AnyRequest = TextToImageRequest &
 
 /** Means the checkpoint's own safety checker. */
 const OWN = "own";
+/** How much of a second noise is mixed in when only its seed is given. */
+const VARIATION_STRENGTH = 0.1;
 
 /** A recipe out of a picture or a JSON file; undefined without `--recipe`. */
 export async function readRecipe(path: string | undefined): Promise<Recipe | undefined> {
@@ -177,10 +180,9 @@ export async function requestOf(
       "option",
       `The recipe is of ${recipe.task}; give the picture it began with as --image${recipe.task === "inpaint" ? " and --mask" : ""}.`,
     );
-  if (given.mask !== undefined && given.image === undefined)
-    throw new NijimiError("option", "--mask needs --image, the picture that it belongs to.");
-  if (given.extend !== undefined && (given.image === undefined || given.mask !== undefined))
-    throw new NijimiError("option", "--extend needs --image, and goes without --mask.");
+  refuseAlone(given, recipe);
+  if (given.extend !== undefined && given.mask !== undefined)
+    throw new NijimiError("option", "--extend and --mask do not go together: give one of them.");
   const own = Object.fromEntries(
     PLAIN.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])),
   ) as Partial<GenerationRequest>;
@@ -204,12 +206,7 @@ export async function requestOf(
     microConditioning: microConditioningOf(given),
     ...(given.seed !== undefined && { seed: parseSeed("--seed", given.seed) }),
     ...(given.noise !== undefined && { seedSource: given.noise }),
-    ...(given.variationSeed !== undefined && {
-      variation: {
-        seed: parseSeed("--variation-seed", given.variationSeed),
-        strength: given.variationStrength ?? 0.1,
-      },
-    }),
+    ...variationOf(given, base),
     ...(given.image !== undefined && { image: await readImage(given.image) }),
     ...(given.mask !== undefined && { mask: await readImage(given.mask) }),
     ...(given.depth !== undefined && { depth: await readImage(given.depth) }),
@@ -217,6 +214,18 @@ export async function requestOf(
     ...hiresOf(given, recipe),
     ...(given.extend !== undefined && { extend: parseSides(given.extend) }),
   };
+}
+
+/** The noise to mix in, of options or recipe. */
+function variationOf(
+  { variationSeed, variationStrength }: Given,
+  { variation: from }: Partial<AnyRequest>,
+): Pick<GenerationRequest, "variation"> {
+  const seed =
+    variationSeed === undefined ? from?.seed : parseSeed("--variation-seed", variationSeed);
+  if (seed === undefined) return {};
+  const strength = variationStrength ?? from?.strength ?? VARIATION_STRENGTH;
+  return { variation: { seed, strength } };
 }
 
 /** The second pass of options or recipe. */

@@ -61,6 +61,16 @@ export function taskOf({ pipeline, refiner }: Pipelines, request: AnyRequest): T
 }
 
 function taskWithoutRefiner({ unet, autoencoder }: Pipeline, request: AnyRequest): TaskName {
+  const beginnings = [
+    request.image && "--image",
+    request.prompts && "--interpolate-to",
+    request.hires && "--hires-scale",
+  ].filter((option) => option !== undefined);
+  if (beginnings.length > 1)
+    throw new NijimiError(
+      "option",
+      `${beginnings.join(" and ")} do not go together: give one of them.`,
+    );
   if (request.extend !== undefined) return "outpaint";
   if (request.prompts !== undefined) return "interpolate-prompts";
   if (request.mask !== undefined) return "inpaint";
