@@ -69,6 +69,8 @@ type Row = readonly [left: string, right: string];
 
 const ENVIRONMENT: readonly Row[] = [
   ["NIJIMI_HOME", "Folder of models, caches and outputs (default: ~/.nijimi)"],
+  ["NIJIMI_MODEL", "Model of `nijimi generate` without --model (default: emoji)"],
+  ["NIJIMI_MPI", "libmpi of the launcher, where `mpirun nijimi train` does not find it"],
   ["NO_COLOR", "Set to anything: no colours on a terminal either"],
 ];
 

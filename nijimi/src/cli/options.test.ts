@@ -59,6 +59,7 @@ describe("readOptions", () => {
     [["p", "--step", "5"], 'Unknown option "--step". Did you mean "--steps"'],
     [["p", "--guidanceScale", "5"], 'Did you mean "--guidance-scale"'],
     [["p", "-x"], 'Unknown option "-x"'],
+    [["p", "-x"], "--preview, --no-preview, --tiled, --set"],
     [["p", "--steps"], "--steps needs a value: Steps."],
     [["p", "--steps", "--tiled"], "--steps needs a value"],
     [["p", "--steps", "many"], '--steps must be a whole number ≥ 1 and ≤ 1000; got "many".'],
@@ -68,7 +69,7 @@ describe("readOptions", () => {
     [["p", "--guidance-scale", "Infinity"], "--guidance-scale must be a number; got"],
     [["p", "--sampler", "eulr"], 'Unknown --sampler "eulr". Did you mean "euler"'],
     [["p", "--tiled=yes"], "--tiled takes no value"],
-    [["p", "q", "r"], "at most 2 arguments; got 3"],
+    [["p", "q", "r"], "at most 2 arguments; got 3. Put quotes"],
     [[], "Missing <prompt>: What to draw."],
   ] as const)("refuses %j", (line, message) => {
     expect(() => read(...line)).toThrow(expect.objectContaining({ code: "option" }));

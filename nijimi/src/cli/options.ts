@@ -193,7 +193,7 @@ function normalise(options: Options, rawArguments: readonly string[]): string[] 
     }
     const [flag, ...pieces] = raw.split("=");
     const spelling = spellings.get(flag);
-    if (!spelling) throw unknownName("option", flag, [...spellings.keys()]);
+    if (!spelling) throw unknownName("option", flag, listed(spellings));
     if (spelling.option.type === "boolean") {
       if (pieces.length > 0)
         throw new NijimiError("option", `${flag} takes no value; got ${JSON.stringify(raw)}.`);
@@ -211,7 +211,10 @@ function normalise(options: Options, rawArguments: readonly string[]): string[] 
   for (const [name, values] of lists) flags.push(`${name}=${JSON.stringify(values)}`);
   const accepted = Object.values(options).filter(({ type }) => type === "argument").length;
   if (rest.length > accepted)
-    throw new NijimiError("option", `Expected at most ${accepted} arguments; got ${rest.length}.`);
+    throw new NijimiError(
+      "option",
+      `Expected at most ${accepted} arguments; got ${rest.length}. Put quotes around a text with spaces.`,
+    );
   return [...flags, "--", ...rest];
 }
 
@@ -229,6 +232,13 @@ function spellingsOf(options: Options): Map<string, { name: string; option: Opti
     }
   }
   return spellings;
+}
+
+/** The spellings worth telling: what is off already need not be negated. */
+function listed(spellings: ReturnType<typeof spellingsOf>): string[] {
+  return [...spellings].flatMap(([spelling, { name, option }]) =>
+    spelling.startsWith("--no-") && spelling === name && option.default !== true ? [] : [spelling],
+  );
 }
 
 /** An option in messages: `--steps`, `<prompt>`. */
