@@ -53,6 +53,9 @@ describe("nijimi models", () => {
     const { stdout } = await run("info", "fid-inception");
     expect(stdout).toContain(KNOWN_WEIGHTS["fid-inception"].url);
     expect(stdout).toContain("Apache-2.0");
+    expect((await run("fetch")).stderr).toContain("fetch needs a model: one of fid-inception");
+    expect((await run("list", "vgg16")).stderr).toContain("nijimi models info vgg16");
+    expect((await run("info", "vgg16", "--sha256", SHA256)).code).toBe(2);
     expect((await run("info", "fid-incepton")).stderr).toContain('Did you mean "fid-inception"');
   });
 

@@ -45,9 +45,23 @@ export const command = defineCommand({
   ],
   async run({ action, model, sha256 }, context) {
     const folder = home(context.env).models;
+    if (action === "list" && model !== undefined)
+      throw new NijimiError(
+        "option",
+        `list takes no model; nijimi models info ${model} tells of one.`,
+      );
+    if (sha256 !== undefined && (action === "list" || action === "info"))
+      throw new NijimiError(
+        "option",
+        `--sha256 goes with fetch and verify; ${action} checks nothing.`,
+      );
     if (action === "list") return list(folder, context);
     if (action === "verify") return verify(model, sha256, folder, context);
-    if (model === undefined) throw unknownName("model", "", Object.keys(KNOWN));
+    if (model === undefined)
+      throw new NijimiError(
+        "option",
+        `${action} needs a model: one of ${Object.keys(KNOWN).join(", ")}${action === "fetch" ? ", or a URL with --sha256" : ""}.`,
+      );
     if (action === "info") return info(model, folder, context);
     return fetchModel(model, sha256, folder, context);
   },

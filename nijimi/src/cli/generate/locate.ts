@@ -26,7 +26,7 @@ export async function inFolder(folder: string, name: string): Promise<string | u
  * The path of a model.
  *
  * @param wanted path, URL, or a name: in the models folder, or of a model that was used before
- * @throws NijimiError `option` naming what is there
+ * @throws NijimiError `option` naming what is there, `file` where that would not help
  */
 export async function locateModel(wanted: string, env: Env): Promise<string> {
   if (/^https?:/i.test(wanted) || (await isThere(wanted))) return wanted;
@@ -40,7 +40,7 @@ export async function locateModel(wanted: string, env: Env): Promise<string> {
   if (/[\\/]|\.\w+$/.test(wanted) || names.length === 0)
     throw new NijimiError(
       "file",
-      `There is no model ${JSON.stringify(wanted)}: neither a file or folder of that name, nor anything in ${models}.`,
+      `There is no model ${JSON.stringify(wanted)}: neither a file or folder of that name, nor one in ${models}. Give the path of a checkpoint, or put it there.`,
     );
   throw unknownName("model", wanted, names);
 }
