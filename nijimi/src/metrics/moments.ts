@@ -7,6 +7,7 @@
  */
 import { NijimiError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { mirrorUpper } from "./linear-algebra/mirror.ts";
 import type { Floats } from "./linear-algebra/product.ts";
 import {
   addRows,
@@ -111,7 +112,7 @@ function moveInto(a: Scatter, b: Scatter, count: number): void {
   const dimensions = a.sums.length;
   const delta = b.centre.map((c, j) => c - a.centre[j]);
   for (let i = 0; i < dimensions; i++)
-    for (let j = 0; j <= i; j++)
+    for (let j = i; j < dimensions; j++)
       a.products[i * dimensions + j] +=
         b.products[i * dimensions + j] +
         delta[i] * b.sums[j] +
@@ -120,22 +121,16 @@ function moveInto(a: Scatter, b: Scatter, count: number): void {
   for (let j = 0; j < dimensions; j++) a.sums[j] += b.sums[j] + count * delta[j];
 }
 
-/** (P − s sᵀ / n) / (n − 1), mirrored tile by tile for the cache's sake. */
+/** (P − s sᵀ / n) / (n − 1). */
 function toCovariance(products: Float64Array, sums: Float64Array, count: number): Float64Array {
-  const TILE = 8;
   const dimensions = sums.length;
   const covariance = new Float64Array(dimensions * dimensions);
-  for (let i0 = 0; i0 < dimensions; i0 += TILE)
-    for (let j0 = 0; j0 <= i0; j0 += TILE) {
-      const iEnd = Math.min(i0 + TILE, dimensions);
-      for (let i = i0; i < iEnd; i++) {
-        const jEnd = Math.min(j0 + TILE, i + 1);
-        for (let j = j0; j < jEnd; j++) {
-          const value = (products[i * dimensions + j] - (sums[i] * sums[j]) / count) / (count - 1);
-          covariance[i * dimensions + j] = value;
-          covariance[j * dimensions + i] = value;
-        }
-      }
-    }
+  for (let i = 0; i < dimensions; i++) {
+    const row = i * dimensions;
+    const factor = sums[i] / count;
+    for (let j = i; j < dimensions; j++)
+      covariance[row + j] = (products[row + j] - factor * sums[j]) / (count - 1);
+  }
+  mirrorUpper(covariance, dimensions);
   return covariance;
 }

@@ -17,6 +17,7 @@ export function makeReflector(x: Float64Array, start: number, length: number): R
   if (tail === 0) return { tau: 0, beta: alpha };
   const norm = Math.sqrt(alpha * alpha + tail);
   const beta = alpha > 0 ? -norm : norm;
-  for (let i = start + 1; i < start + length; i++) x[i] /= alpha - beta;
+  const scale = 1 / (alpha - beta);
+  for (let i = start + 1; i < start + length; i++) x[i] *= scale;
   return { tau: (beta - alpha) / beta, beta };
 }

@@ -1,12 +1,12 @@
 /**
  * Σ (x − c)(x − c)ᵀ of rows x as they come: the bulk of a covariance. Rows are gathered as columns of a matrix, which is
- * multiplied by its transpose when it is full; what lies above the diagonal is mostly left out.
+ * multiplied by its transpose when it is full; what lies below the diagonal is mostly left out.
  */
 import type { Floats, Product } from "./product.ts";
 
 /** Rows that are gathered: enough for the product to run at full speed, and no power of two, for the cache's sake. */
 const CAPACITY = 2560;
-/** Rows of the result computed at a time, each up to the end of its diagonal block. */
+/** Rows of the result computed at a time, each from the start of its diagonal block. */
 const STRIP = 256;
 
 /** State of a sum; plain data. */
@@ -15,7 +15,7 @@ export interface Scatter {
   readonly centre: Float64Array;
   /** Σ (x − c), [D]. */
   readonly sums: Float64Array;
-  /** Σ (x − c)(x − c)ᵀ of the rows that are multiplied out, [D, D], on and below the diagonal. */
+  /** Σ (x − c)(x − c)ᵀ of the rows that are multiplied out, [D, D], on and above the diagonal. */
   readonly products: Float64Array;
   /** x − c of the rows gathered, transposed, [D, capacity]. */
   gathered: Float64Array;
@@ -68,8 +68,8 @@ export async function multiplyOut(scatter: Scatter, product: Product): Promise<v
   for (let start = 0; start < dimensions; start += STRIP) {
     const end = Math.min(start + STRIP, dimensions);
     const strip = columns.subarray(start * filled, end * filled);
-    const upToDiagonal = columns.subarray(0, end * filled);
-    const block = await product(strip, upToDiagonal, end - start, filled, end);
+    const fromDiagonal = columns.subarray(start * filled);
+    const block = await product(strip, fromDiagonal, end - start, filled, dimensions - start);
     addStrip(products, block, start, end, dimensions);
   }
   scatter.filled = 0;
@@ -83,10 +83,11 @@ function addStrip(
   end: number,
   dimensions: number,
 ): void {
-  for (let i = start; i < end; i++) {
-    const to = i * dimensions;
-    const from = (i - start) * end;
-    for (let j = 0; j < end; j++) into[to + j] += block[from + j];
+  const columns = dimensions - start;
+  for (let i = 0; i < end - start; i++) {
+    const to = (start + i) * dimensions + start;
+    const from = i * columns;
+    for (let j = 0; j < columns; j++) into[to + j] += block[from + j];
   }
 }
 

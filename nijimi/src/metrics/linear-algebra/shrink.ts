@@ -1,8 +1,9 @@
-/** The step that blocked factorisations of symmetric matrices share: the rest of the matrix after a panel. */
+/** The rest of a symmetric matrix after a panel of a blocked factorisation. */
+import { mirrorUpper } from "./mirror.ts";
 import type { Product } from "./product.ts";
 
 /** Rows updated at a time: bounds what a product allocates. */
-const STRIP = 512;
+const STRIP = 256;
 
 /** Rank `inner` change left · rightᵀ of a matrix of `size` rows. */
 export interface LowRank {
@@ -14,10 +15,9 @@ export interface LowRank {
 }
 
 /**
- * Drops the first `width` rows and columns of a [size, size] matrix and subtracts a low-rank change from what is
- * left, in place: afterwards the first (size − width)² elements of `matrix` hold the smaller matrix, densely.
- *
- * @param upperOnly leave what is below the diagonal undefined, which saves a third of the work
+ * Drops the first `width` rows and columns of a symmetric [size, size] matrix and subtracts a low-rank symmetric
+ * change from what is left, in place: afterwards the first (size − width)² elements of `matrix` hold the smaller
+ * matrix, densely. What lies below the diagonal is copied, not computed.
  */
 export async function shrink(
   matrix: Float64Array,
@@ -25,46 +25,42 @@ export async function shrink(
   width: number,
   { left, right, inner }: LowRank,
   product: Product,
-  upperOnly = false,
 ): Promise<void> {
   const rest = size - width;
   for (let start = 0; start < rest; start += STRIP) {
     const rows = Math.min(STRIP, rest - start);
-    const first = upperOnly ? start : 0; // first column that is wanted
-    const columns = rest - first;
     const change = await product(
       left.subarray((width + start) * inner, (width + start + rows) * inner),
-      right.subarray((width + first) * inner, size * inner),
+      right.subarray((width + start) * inner, size * inner),
       rows,
       inner,
-      columns,
+      rest - start,
     );
-    subtractStrip(matrix, change, { size, width, start, rows, first, columns });
+    subtractStrip(matrix, change, { size, width, start, rows });
   }
+  mirrorUpper(matrix, rest);
 }
 
 interface Strip {
   readonly size: number;
   readonly width: number;
-  /** First row of the smaller matrix, and rows. */
+  /** First row of the smaller matrix, and its first column; and rows. */
   readonly start: number;
   readonly rows: number;
-  /** First column of the smaller matrix, and columns. */
-  readonly first: number;
-  readonly columns: number;
 }
 
 /** Not part of the loop above, since loops of functions that await are not compiled well. */
 function subtractStrip(
   matrix: Float64Array,
   change: Float64Array,
-  { size, width, start, rows, first, columns }: Strip,
+  { size, width, start, rows }: Strip,
 ): void {
   const rest = size - width;
+  const columns = rest - start;
   for (let i = 0; i < rows; i++) {
     // The target never lies behind the source, so nothing is overwritten before it is read.
-    const from = (width + start + i) * size + width + first;
-    const to = (start + i) * rest + first;
+    const from = (width + start + i) * size + width + start;
+    const to = (start + i) * rest + start;
     const at = i * columns;
     for (let j = 0; j < columns; j++) matrix[to + j] = matrix[from + j] - change[at + j];
   }

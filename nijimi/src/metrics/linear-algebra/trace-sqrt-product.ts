@@ -4,6 +4,7 @@
  * With A = Uᵀ U, the non-zero eigenvalues of A B are those of U B Uᵀ, which is symmetric and as large as A's rank:
  * no square root of a non-symmetric matrix, no complex numbers, no offset on the diagonal for singular products.
  */
+import { mirrorUpper } from "./mirror.ts";
 import { semidefiniteCholesky } from "./semidefinite-cholesky.ts";
 import type { Product } from "./product.ts";
 import { symmetricEigenvalues } from "./symmetric-eigenvalues.ts";
@@ -47,8 +48,11 @@ async function conjugated(
     const factors = withoutZeros(u, start, rows, n);
     const half = await product(factors, b.subarray(start * n), rows, n - start, n, "ab"); // U B
     const strip = await product(half, u.subarray(start * n), rows, n, rank - start);
-    mirrorStrip(out, strip, start, rows, rank);
+    const columns = rank - start;
+    for (let i = 0; i < rows; i++)
+      out.set(strip.subarray(i * columns, (i + 1) * columns), (start + i) * rank + start);
   }
+  mirrorUpper(out, rank);
   return out;
 }
 
@@ -58,25 +62,4 @@ function withoutZeros(u: Float64Array, start: number, rows: number, n: number): 
   for (let i = 0; i < rows; i++)
     out.set(u.subarray((start + i) * n + start, (start + i + 1) * n), i * (n - start));
   return out;
-}
-
-/** Writes rows `start …` from their diagonal block on, and the columns that equal them, in tiles for the cache's sake. */
-function mirrorStrip(
-  out: Float64Array,
-  strip: Float64Array,
-  start: number,
-  rows: number,
-  rank: number,
-): void {
-  const TILE = 8;
-  const columns = rank - start;
-  for (let i = 0; i < rows; i++)
-    out.set(strip.subarray(i * columns, (i + 1) * columns), (start + i) * rank + start);
-  for (let i0 = 0; i0 < rows; i0 += TILE)
-    for (let j0 = rows; j0 < columns; j0 += TILE) {
-      const [iEnd, jEnd] = [Math.min(i0 + TILE, rows), Math.min(j0 + TILE, columns)];
-      for (let j = j0; j < jEnd; j++)
-        for (let i = i0; i < iEnd; i++)
-          out[(start + j) * rank + start + i] = strip[i * columns + j];
-    }
 }
