@@ -24,7 +24,13 @@ export { colourPreviewer, type Previewer } from "./previews.ts";
 export { BLENDS, type BlendKind, type PromptBlend } from "./conditioning/blend.ts";
 export { type InterpolationRequest, interpolatePrompts } from "./interpolate-prompts.ts";
 export type { SafetyVerdict } from "./networks/safety.ts";
-export { type LoadFacts, loadFactsOfRecipe, requestOfRecipe } from "./recipe.ts";
+export {
+  type AdaptersOfRecipe,
+  adaptersOfRecipe,
+  type LoadFacts,
+  loadFactsOfRecipe,
+  requestOfRecipe,
+} from "./recipe.ts";
 export { baseAndRefiner, type RefineRequest } from "./refine.ts";
 export * from "./request.ts";
 export { textToImage } from "./text-to-image.ts";

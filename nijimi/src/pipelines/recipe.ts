@@ -5,7 +5,13 @@ import { NijimiError, unknownName } from "../errors.ts";
 import { SEAMLESS_AXES, type SeamlessAxes } from "./hooks/seamless.ts";
 import { type Precision, PRECISIONS } from "./networks/weights.ts";
 import type { Pipeline } from "./pipeline.ts";
-import type { GenerationRequest, TextToImageRequest } from "./request.ts";
+import type {
+  ControlUse,
+  GenerationRequest,
+  ImagePromptUse,
+  PictureAdapterUse,
+  TextToImageRequest,
+} from "./request.ts";
 import type { SamplingPlan } from "./sampling/plan.ts";
 
 type Seed = number | bigint;
@@ -97,12 +103,17 @@ function extraOf(
   { variant, seamless }: LoadFacts,
   { extra }: Partial<Recipe>,
 ): Partial<Recipe> {
-  const { scheduler } = request;
+  const { scheduler, control, adapters, imagePrompts } = request;
   const all: Record<string, unknown> = {
     ...(variant !== undefined && { variant }),
     ...(seamless !== undefined && { seamless }),
     ...extra,
-    ...plainJson(given(request, EXTRA)),
+    ...plainJson({
+      ...given(request, EXTRA),
+      ...(control && { control: control.map(({ image: _image, ...use }) => use) }),
+      ...(adapters && { adapters: adapters.map(({ image: _image, ...use }) => use) }),
+      ...(imagePrompts && { imagePrompts: imagePrompts.map(({ images: _images, ...use }) => use) }),
+    }),
     ...(scheduler && { scheduler: finite(scheduler) }),
   };
   return Object.keys(all).length === 0 ? {} : { extra: all as Recipe["extra"] };
@@ -146,8 +157,26 @@ export function lastPart(path: string): string {
   );
 }
 
+/** Adapters that looked at pictures, which a recipe does not hold. */
+export interface AdaptersOfRecipe {
+  readonly control: readonly Omit<ControlUse, "image">[];
+  readonly adapters: readonly Omit<PictureAdapterUse, "image">[];
+  readonly imagePrompts: readonly Omit<ImagePromptUse, "images">[];
+}
+
+/** The adapters that the picture of a recipe was made with, under the names of the pipeline that made it. */
+export function adaptersOfRecipe({ extra = {} }: Recipe): AdaptersOfRecipe {
+  const list = (value: unknown) => (Array.isArray(value) ? (value as never[]) : []);
+  return {
+    control: list(extra.control),
+    adapters: list(extra.adapters),
+    imagePrompts: list(extra.imagePrompts),
+  };
+}
+
 /**
- * The request that makes the picture of a recipe again.
+ * The request that makes the picture of a recipe again. Pictures that it was made from are not in a recipe: add the
+ * `image` and `mask` of tasks that begin with them, and what {@link adaptersOfRecipe} looked at.
  *
  * @throws NijimiError `option` when the recipe lacks what a picture depends on
  */

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { encodeImage, readImage } from "../../images/codec.ts";
 import { createImage } from "../../images/image.ts";
+import { createRecipe } from "../../images/metadata/recipe.ts";
 import { runLine } from "../testing/run-line.ts";
 
 const CASES = fileURLToPath(new URL("../../../../conformance/cases/pipelines/", import.meta.url));
@@ -107,6 +108,18 @@ describe("is refused, with nothing written", () => {
       2,
       /seed an axis/,
       () => ["a", ...line, "--grid", "steps=1,2", "-c", "2"],
+    ],
+    [
+      "a recipe that needs a ControlNet",
+      2,
+      /give --control-net and --control-image again/,
+      () => {
+        const made = join(folder, "controlled.json");
+        const control = [{ name: "controlNet0", scale: 0.5 }];
+        const recipe = createRecipe({ prompt: "a cat", seed: 1, extra: { control } });
+        writeFileSync(made, JSON.stringify(recipe));
+        return [...line, "--recipe", made];
+      },
     ],
     ["FreeU without factors", 2, /such as b1=1.4/, () => ["a cat", ...line, "--freeu", "yes"]],
     ["a size of no numbers", 2, /such as 1024x768/, () => ["a", ...line, "--target-size", "big"]],

@@ -2,6 +2,7 @@
 import { NijimiError } from "../../errors.ts";
 import { readImage } from "../../images/codec.ts";
 import type { PipelineOptions } from "../../pipelines/pipeline.ts";
+import type { AdaptersOfRecipe } from "../../pipelines/recipe.ts";
 import type {
   ControlUse,
   GenerationRequest,
@@ -25,9 +26,14 @@ interface Pair {
   readonly image: string;
 }
 
+/** The option of what an adapter looks at. */
+function pictureOption(adapter: PairName) {
+  return adapter === "controlNet" ? "controlImage" : (`${adapter}Image` as const);
+}
+
 /** Adapters and their pictures, in order. @throws NijimiError `option` unless there is a picture for each */
 function pairsOf(given: Given, adapter: PairName): Pair[] {
-  const pictures = adapter === "controlNet" ? "controlImage" : (`${adapter}Image` as const);
+  const pictures = pictureOption(adapter);
   const [files, images] = [given[adapter], given[pictures]];
   if (files.length !== images.length)
     throw new NijimiError(
@@ -39,6 +45,16 @@ function pairsOf(given: Given, adapter: PairName): Pair[] {
     ...parseScaledPath(file),
     image: images[i],
   }));
+}
+
+/** @throws NijimiError `option` for a recipe that needs more than the options name */
+function requireAdapters(adapter: PairName, given: Given, recorded: readonly unknown[]): void {
+  if (recorded.length === 0 || given[adapter].length > 0) return;
+  const [option, pictures] = [adapter, pictureOption(adapter)].map(kebabCase);
+  throw new NijimiError(
+    "option",
+    `The recipe's picture was made with ${recorded.length} × --${option}, and a recipe holds neither file nor picture; give --${option} and --${pictures} again.`,
+  );
 }
 
 /** LoRAs by the names that prompts use. */
@@ -77,23 +93,48 @@ export async function adapterFilesOf(
   };
 }
 
-/** The use that a request makes of them; their pictures are read. */
+/**
+ * The use that a request makes of them; their pictures are read.
+ *
+ * @param recorded those of the recipe that is made again, whose strengths count where the options name none
+ * @throws NijimiError `option` where the recipe has adapters of a kind and the options none
+ */
 export async function adapterUsesOf(
   given: Given,
+  recorded: AdaptersOfRecipe = { control: [], adapters: [], imagePrompts: [] },
 ): Promise<Pick<GenerationRequest, "loras" | "control" | "imagePrompts" | "adapters">> {
-  const { controlScale, controlStart: start, controlEnd: end, guessMode, t2iAdapterEnd } = given;
+  const { controlScale, controlStart, controlEnd, guessMode, t2iAdapterEnd } = given;
+  requireAdapters("controlNet", given, recorded.control);
+  requireAdapters("ipAdapter", given, recorded.imagePrompts);
+  requireAdapters("t2iAdapter", given, recorded.adapters);
   const loras = lorasOf(given).map(({ use }) => use);
   const control: ControlUse[] = [];
-  for (const { name, scale = controlScale, image } of pairsOf(given, "controlNet"))
-    control.push({ name, image: await readImage(image), scale, start, end, guessMode });
+  for (const [i, { name, scale = controlScale, image }] of pairsOf(given, "controlNet").entries()) {
+    const before = recorded.control[i];
+    control.push({
+      name,
+      image: await readImage(image),
+      scale: scale ?? before?.scale,
+      start: controlStart ?? before?.start,
+      end: controlEnd ?? before?.end,
+      guessMode: guessMode || before?.guessMode,
+    });
+  }
   const imagePrompts: ImagePromptUse[] = [];
-  for (const { name, scale, image } of pairsOf(given, "ipAdapter")) {
+  for (const [i, { name, scale, image }] of pairsOf(given, "ipAdapter").entries()) {
     const images = await Promise.all(image.split(",").map((file) => readImage(file)));
-    imagePrompts.push({ name, images, scale });
+    imagePrompts.push({ name, images, scale: scale ?? recorded.imagePrompts[i]?.scale });
   }
   const adapters: PictureAdapterUse[] = [];
-  for (const { name, scale, image } of pairsOf(given, "t2iAdapter"))
-    adapters.push({ name, image: await readImage(image), scale, end: t2iAdapterEnd });
+  for (const [i, { name, scale, image }] of pairsOf(given, "t2iAdapter").entries()) {
+    const before = recorded.adapters[i];
+    adapters.push({
+      name,
+      image: await readImage(image),
+      scale: scale ?? before?.scale,
+      end: t2iAdapterEnd ?? before?.end,
+    });
+  }
   return {
     ...(loras.length > 0 && { loras }),
     ...(control.length > 0 && { control }),

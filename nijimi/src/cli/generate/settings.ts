@@ -8,7 +8,7 @@ import { parseRecipe, type Recipe } from "../../images/metadata/recipe.ts";
 import { EMBEDDED_MODEL } from "../../pipelines/embedded-model.ts";
 import type { HiresOptions } from "../../pipelines/hires-fix.ts";
 import { preset } from "../../pipelines/presets.ts";
-import { loadFactsOfRecipe, requestOfRecipe } from "../../pipelines/recipe.ts";
+import { adaptersOfRecipe, loadFactsOfRecipe, requestOfRecipe } from "../../pipelines/recipe.ts";
 import type {
   GenerationRequest,
   ImageToImageRequest,
@@ -195,7 +195,7 @@ export async function requestOf(
       prompts: [prompt, ...given.interpolateTo],
       ...(given.interpolation && { how: given.interpolation }),
     }),
-    ...(await adapterUsesOf(given)),
+    ...(await adapterUsesOf(given, recipe && adaptersOfRecipe(recipe))),
     ...(given.timesteps !== undefined && {
       timesteps: parseNumbers("--timesteps", given.timesteps),
     }),
