@@ -98,6 +98,9 @@ const EXTRA = [
   "microConditioning", "freeU",
 ] as const satisfies readonly (keyof GenerationRequest)[]; // prettier-ignore
 
+/** What tasks add to it. */
+const EXTRA_OF_TASKS = ["refinerStart", "noiseLevel", "imageGuidanceScale"];
+
 function extraOf(
   request: GenerationRequest,
   { variant, seamless }: LoadFacts,
@@ -202,7 +205,7 @@ export function requestOfRecipe(
       plain.flatMap((name) => (recipe[name] === undefined ? [] : [[name, recipe[name]]])),
     ),
     ...Object.fromEntries(
-      ["scheduler", "refinerStart", ...EXTRA].flatMap((name) =>
+      ["scheduler", ...EXTRA_OF_TASKS, ...EXTRA].flatMap((name) =>
         extra?.[name] === undefined ? [] : [[name, extra[name]]],
       ),
     ),

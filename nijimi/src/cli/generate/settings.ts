@@ -13,7 +13,6 @@ import type {
   GenerationRequest,
   ImageToImageRequest,
   InpaintRequest,
-  MicroConditioning,
   TextToImageRequest,
 } from "../../pipelines/request.ts";
 import type { TileOptions } from "../../pipelines/networks/tiles.ts";
@@ -104,8 +103,7 @@ export async function modelOf(
 /** Options, and where they say nothing of how the model is loaded, the recipe's. */
 export function withRecipe(given: Given, recipe: Recipe | undefined): Given {
   if (recipe === undefined) return given;
-  const known = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { ...given, ...loadFactsOfRecipe(recipe), ...Object.fromEntries(known) } as Given;
+  return { ...given, ...loadFactsOfRecipe(recipe), ...known(given) };
 }
 
 /** What the pipeline is loaded with. */
@@ -203,7 +201,7 @@ export async function requestOf(
     ...(given.freeu !== undefined && { freeU: parseFreeU(given.freeu) }),
     ...(given.safetyChecker !== undefined && { checkSafety: true }),
     ...(given.vaeTile !== undefined && { tiles: tilesOf(given.vaeTile) }),
-    microConditioning: microConditioningOf(given),
+    ...microConditioningOf(given, base),
     ...(given.seed !== undefined && { seed: parseSeed("--seed", given.seed) }),
     ...(given.noise !== undefined && { seedSource: given.noise }),
     ...variationOf(given, base),
@@ -236,44 +234,55 @@ function hiresOf(
   const from = recipe?.hires;
   const scale = hiresScale ?? from?.scale;
   if (scale === undefined) return {};
-  const hires = {
-    scale,
-    strength: hiresStrength ?? from?.strength,
-    steps: hiresSteps ?? from?.steps,
-    upscaler: hiresUpscaler ?? (from?.upscaler as HiresOptions["upscaler"]),
+  return {
+    hires: known({
+      scale,
+      strength: hiresStrength ?? from?.strength,
+      steps: hiresSteps ?? from?.steps,
+      upscaler: hiresUpscaler ?? (from?.upscaler as HiresOptions["upscaler"]),
+    }),
   };
-  const known = Object.entries(hires).filter(([, value]) => value !== undefined);
-  return { hires: Object.fromEntries(known) as HiresOptions };
 }
 
 function tilesOf(size: number): TileOptions | false {
   return size === 0 ? false : { size, overlap: Math.floor(size / 4) };
 }
 
-/** What SDXL is told beside the prompts; undefined where nothing was given. */
-function microConditioningOf(given: Given): MicroConditioning | undefined {
+/** What SDXL is told beside the prompts, by options and recipe. */
+function microConditioningOf(
+  given: Given,
+  { microConditioning: from }: Partial<AnyRequest>,
+): Pick<GenerationRequest, "microConditioning"> {
   const size = (
     name: "originalSize" | "targetSize" | "negativeOriginalSize" | "negativeTargetSize",
   ) => (given[name] === undefined ? undefined : parseSize(`--${kebabCase(name)}`, given[name]));
   const crop = (name: "cropTopLeft" | "negativeCropTopLeft") =>
     given[name] === undefined ? undefined : parseCrop(`--${kebabCase(name)}`, given[name]);
-  const negative = defined({
-    originalSize: size("negativeOriginalSize"),
-    cropTopLeft: crop("negativeCropTopLeft"),
-    targetSize: size("negativeTargetSize"),
-    aestheticScore: given.negativeAestheticScore,
-  });
-  return defined({
-    originalSize: size("originalSize"),
-    cropTopLeft: crop("cropTopLeft"),
-    targetSize: size("targetSize"),
-    aestheticScore: given.aestheticScore,
-    negative,
-  });
+  const negative = {
+    ...from?.negative,
+    ...known({
+      originalSize: size("negativeOriginalSize"),
+      cropTopLeft: crop("negativeCropTopLeft"),
+      targetSize: size("negativeTargetSize"),
+      aestheticScore: given.negativeAestheticScore,
+    }),
+  };
+  const microConditioning = {
+    ...from,
+    ...known({
+      originalSize: size("originalSize"),
+      cropTopLeft: crop("cropTopLeft"),
+      targetSize: size("targetSize"),
+      aestheticScore: given.aestheticScore,
+    }),
+    ...(Object.keys(negative).length > 0 && { negative }),
+  };
+  return Object.keys(microConditioning).length > 0 ? { microConditioning } : {};
 }
 
-/** The fields that have a value; undefined when none has. */
-function defined<T extends object>(value: T): Partial<T> | undefined {
-  const known = Object.entries(value).filter(([, own]) => own !== undefined);
-  return known.length === 0 ? undefined : (Object.fromEntries(known) as Partial<T>);
+/** The fields that have a value. */
+function known<T extends object>(value: T): Partial<T> {
+  return Object.fromEntries(
+    Object.entries(value).filter(([, own]) => own !== undefined),
+  ) as Partial<T>;
 }
