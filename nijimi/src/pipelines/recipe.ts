@@ -106,17 +106,12 @@ function extraOf(
   { variant, seamless }: LoadFacts,
   { extra }: Partial<Recipe>,
 ): Partial<Recipe> {
-  const { scheduler, control, adapters, imagePrompts } = request;
+  const { scheduler } = request;
   const all: Record<string, unknown> = {
     ...(variant !== undefined && { variant }),
     ...(seamless !== undefined && { seamless }),
     ...extra,
-    ...plainJson({
-      ...given(request, EXTRA),
-      ...(control && { control: control.map(({ image: _image, ...use }) => use) }),
-      ...(adapters && { adapters: adapters.map(({ image: _image, ...use }) => use) }),
-      ...(imagePrompts && { imagePrompts: imagePrompts.map(({ images: _images, ...use }) => use) }),
-    }),
+    ...plainJson({ ...given(request, EXTRA), ...adaptersWithoutPictures(request) }),
     ...(scheduler && { scheduler: finite(scheduler) }),
   };
   return Object.keys(all).length === 0 ? {} : { extra: all as Recipe["extra"] };
@@ -165,6 +160,19 @@ export interface AdaptersOfRecipe {
   readonly control: readonly Omit<ControlUse, "image">[];
   readonly adapters: readonly Omit<PictureAdapterUse, "image">[];
   readonly imagePrompts: readonly Omit<ImagePromptUse, "images">[];
+}
+
+/** How a request uses adapters that look at pictures. */
+export function adaptersWithoutPictures({
+  control,
+  adapters,
+  imagePrompts,
+}: GenerationRequest): Partial<AdaptersOfRecipe> {
+  return {
+    ...(control && { control: control.map(({ image: _image, ...use }) => use) }),
+    ...(adapters && { adapters: adapters.map(({ image: _image, ...use }) => use) }),
+    ...(imagePrompts && { imagePrompts: imagePrompts.map(({ images: _images, ...use }) => use) }),
+  };
 }
 
 /** The adapters that the picture of a recipe was made with, under the names of the pipeline that made it. */

@@ -92,6 +92,12 @@ describe("is refused, with nothing written", () => {
       () => ["a", ...line, "--control-net", "x"],
     ],
     [
+      "a way through prompts into one file",
+      2,
+      /give a folder/,
+      () => ["a", ...line, "--interpolate-to", "b", "-o", join(refused, "one.png")],
+    ],
+    [
       "an option without its other",
       2,
       /needs --hires-scale/,

@@ -56,7 +56,7 @@ async function run(options: Given, context: CommandContext): Promise<void> {
   const given = withRecipe(options, recipe);
   const prompt = await readPrompt(given, recipe);
   const model = await modelOf(given, recipe, env);
-  const cells = given.grid === undefined ? undefined : gridOf(given.grid, given);
+  const grid = gridOf(given, recipe);
   const pipelineOptions = {
     ...(await pipelineOptionsOf(given, env, signal)),
     onQuantize: quantizing(context),
@@ -78,9 +78,9 @@ async function run(options: Given, context: CommandContext): Promise<void> {
     const target = targetOf(given, env);
     const notes = new Set<string>();
     const outcome =
-      cells === undefined
+      grid === undefined
         ? { images: await makeAll(pipelines, request, given, target, context, notes) }
-        : await makeGrid(pipelines, { model, given, prompt, cells, target, context, notes });
+        : await makeGrid(pipelines, { model, given, prompt, recipe, grid, target, context, notes });
     const seconds = (performance.now() - began) / 1000;
     result({ model, ...outcome, seconds, notes: [...notes] } satisfies Outcome, human);
   } finally {

@@ -1,4 +1,5 @@
 /** What `--dry-run` prints. */
+import { adaptersWithoutPictures } from "../../pipelines/recipe.ts";
 import type { CommandContext } from "../command.ts";
 import type { AnyRequest, Given } from "./settings.ts";
 import { type Pipelines, taskOf } from "./task.ts";
@@ -11,15 +12,7 @@ export function dryRun(
   { result }: CommandContext,
 ): void {
   const { pipeline, refiner } = pipelines;
-  const {
-    image,
-    mask: _mask,
-    depth: _depth,
-    control,
-    adapters,
-    imagePrompts,
-    ...settings
-  } = request;
+  const { image, mask: _mask, depth: _depth, ...settings } = request;
   const size = image && "width" in image ? { width: image.width, height: image.height } : {};
   const resolved = {
     model,
@@ -30,14 +23,11 @@ export function dryRun(
     width: pipeline.defaultSize,
     height: pipeline.defaultSize,
     ...(JSON.parse(
-      JSON.stringify(settings, (_, value: unknown) =>
+      JSON.stringify({ ...settings, ...adaptersWithoutPictures(request) }, (_, value: unknown) =>
         typeof value === "bigint" ? String(value) : value,
       ),
     ) as object),
     ...size,
-    ...(control && { control: control.map(({ image: _image, ...use }) => use) }),
-    ...(adapters && { adapters: adapters.map(({ image: _image, ...use }) => use) }),
-    ...(imagePrompts && { imagePrompts: imagePrompts.map(({ images: _images, ...use }) => use) }),
   };
   result(resolved, (value) =>
     Object.entries(value)

@@ -6,27 +6,45 @@ import { NijimiError } from "../../errors.ts";
 import { readImage } from "../../images/codec.ts";
 import { tileImages } from "../../images/grid.ts";
 import type { Image } from "../../images/image.ts";
+import type { Recipe } from "../../images/metadata/recipe.ts";
 import { isThere } from "../../internal/is-there.node.ts";
+import { adaptersWithoutPictures } from "../../pipelines/recipe.ts";
 import type { CommandContext } from "../command.ts";
 import type { Options } from "../options.ts";
 import { readVersion } from "../package-version.ts";
 import { filesOf } from "./adapters.ts";
-import { gridCells, parseGrid } from "./grid.ts";
+import { type GridAxis, type GridCell, gridCells, parseGrid } from "./grid.ts";
 import { makeBatch, randomSeed, save, type Target, type Written } from "./make.ts";
 import { OPTIONS } from "./options.ts";
 import { type AnyRequest, type Given, requestOf } from "./settings.ts";
 import type { Pipelines } from "./task.ts";
 import { savePicture } from "./write.ts";
 
-/** The cells of a grid, all with one seed unless the seed is an axis. */
-export function gridOf(text: string, { seed, count = 1 }: Given) {
+/** What `--grid` asks for. */
+export interface Grid {
+  readonly axes: readonly GridAxis[];
+  readonly cells: readonly GridCell[];
+  /** Of all cells, unless the seed is an axis. */
+  readonly seed: string;
+}
+
+/** The grid of the options; undefined without `--grid`. */
+export function gridOf(
+  { grid: text, seed, count = 1 }: Given,
+  recipe: Recipe | undefined,
+): Grid | undefined {
+  if (text === undefined) return undefined;
   if (count > 1)
     throw new NijimiError(
       "option",
       `--grid makes one picture of every combination; leave out --count ${count}, or make seed an axis.`,
     );
   const axes = parseGrid(text, GRID_OPTIONS);
-  return { axes, cells: gridCells(axes, GRID_OPTIONS), seed: seed ?? String(randomSeed()) };
+  return {
+    axes,
+    cells: gridCells(axes, GRID_OPTIONS),
+    seed: seed ?? String(recipe?.seed ?? randomSeed()),
+  };
 }
 
 /** Options of a request that do not change what is loaded. */
@@ -45,7 +63,8 @@ export interface GridJob {
   readonly model: string;
   readonly given: Given;
   readonly prompt: string;
-  readonly cells: ReturnType<typeof gridOf>;
+  readonly recipe: Recipe | undefined;
+  readonly grid: Grid;
   readonly target: Target;
   readonly context: CommandContext;
   readonly notes: Set<string>;
@@ -53,23 +72,19 @@ export interface GridJob {
 
 /** One picture per cell, named by a hash of its settings, so that it is found again; then all of them as one. */
 export async function makeGrid(pipelines: Pipelines, job: GridJob) {
-  const { model, given, prompt, cells, target, context, notes } = job;
-  const { axes, cells: all, seed } = cells;
+  const { model, given, prompt, recipe, target, context, notes } = job;
+  const { axes, cells, seed } = job.grid;
   const folder = join(target.folder, "grid-cells");
   const written: Written[] = [];
   const images: Image[] = [];
-  for (const [i, cell] of all.entries()) {
+  for (const [i, cell] of cells.entries()) {
     const own = { ...given, seed, ...cell, count: 1 } as Given;
-    const request = await requestOf(
-      own,
-      String(cell.prompt ?? prompt),
-      undefined,
-      pipelines.pipeline,
-    );
+    const text = String(cell.prompt ?? prompt);
+    const request = await requestOf(own, text, recipe, pipelines.pipeline);
     const file = join(folder, `${await cellKey(model, own, request)}.png`);
     const reused = await isThere(file);
     if (!reused) {
-      const label = `Picture ${i + 1} of ${all.length}`;
+      const label = `Picture ${i + 1} of ${cells.length}`;
       await makeBatch(pipelines, request, label, given, context, async (made) => {
         made.notes.forEach((note) => notes.add(note));
         await save(file, made);
@@ -88,8 +103,7 @@ export async function makeGrid(pipelines: Pipelines, job: GridJob) {
 /** Identity of a cell: its request, how the model is loaded, files with their sizes and times of change. */
 async function cellKey(model: string, given: Given, request: AnyRequest): Promise<string> {
   const { image: _image, mask: _mask, depth: _depth, ...others } = request;
-  const { control: _control, adapters: _adapters, imagePrompts: _pictures, ...settings } = others;
-  const strengths = [given.controlNet, given.t2iAdapter, given.ipAdapter];
+  const settings = { ...others, ...adaptersWithoutPictures(request) };
   const files = [model, ...filesOf(given)];
   const states = await Promise.all(
     files.map(async (file) =>
@@ -103,9 +117,8 @@ async function cellKey(model: string, given: Given, request: AnyRequest): Promis
   );
   const { precision, variant, seamless } = given;
   const loading = { precision, variant, seamless };
-  const text = JSON.stringify(
-    [settings, loading, strengths, states, readVersion()],
-    (_, value: unknown) => (typeof value === "bigint" ? String(value) : value),
+  const text = JSON.stringify([settings, loading, states, readVersion()], (_, value: unknown) =>
+    typeof value === "bigint" ? String(value) : value,
   );
   return createHash("sha256").update(text).digest("hex").slice(0, 24);
 }

@@ -34,13 +34,17 @@ export interface Target {
   readonly format: ImageFormat;
 }
 
-export function targetOf({ output, format, count = 1 }: Given, env: CommandContext["env"]): Target {
+/** @throws NijimiError `option` for one file and several pictures */
+export function targetOf(
+  { output, format, count = 1, interpolateTo }: Given,
+  env: CommandContext["env"],
+): Target {
   if (output === undefined) return { folder: home(env).outputs, format };
   if (extname(output) === "") return { folder: output, format };
-  if (count > 1)
+  if (count > 1 || interpolateTo.length > 0)
     throw new NijimiError(
       "option",
-      `--output ${output} is one file; give a folder for ${count} pictures.`,
+      `--output ${output} is one file; give a folder for several pictures.`,
     );
   return { folder: join(output, ".."), file: output, format };
 }
@@ -123,7 +127,7 @@ export function save(file: string, { image, recipe }: ImageReady): Promise<void>
   return savePicture(file, image, recipeTexts({ ...recipe, software: `nijimi ${readVersion()}` }));
 }
 
-/** A name that is not taken: `00042-a-red-cat.png`, with the seed. */
+/** A name that is not taken: `a-red-cat-42.png`, with the seed. */
 async function freeName(
   { folder, format }: Target,
   { name }: Pipeline,
