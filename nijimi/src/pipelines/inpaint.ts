@@ -11,6 +11,7 @@ import { type Job, prepare, type RunOptions } from "./job.ts";
 import { requireSize, sizeOfPicture, toSigned, unitTensor } from "./pictures.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { InpaintRequest } from "./request.ts";
+import { nearest, resizeTensor } from "./resize.ts";
 import { joinChannels } from "./sampling/branch-network.ts";
 import { decode, denoise, type DenoiseOptions } from "./sampling/denoise.ts";
 import { repeatRows } from "../tensor/shape.ts";
@@ -45,7 +46,8 @@ export async function* inpaint(
       ? job.plan.addNoise(known, noise, job.window.first)
       : combine([job.plan.initNoiseSigma, noise]);
   const masked = await encodePicture(job, withoutMasked(picture, mask));
-  const small = nearest(mask, job.latentShape);
+  const [, , rows, columns] = job.latentShape;
+  const small = resizeTensor(mask, rows, columns, nearest);
 
   const latents = yield* denoise(
     job,
@@ -83,21 +85,6 @@ function withoutMasked(picture: F32, { data: mask, shape }: F32): F32 {
     return (shape[0] === 1 ? 0 : b) * plane + (i % plane);
   };
   return { ...picture, data: picture.data.map((value, i) => (mask[at(i)] < 0.5 ? value : 0)) };
-}
-
-/** The mask at the latents' size, by nearest neighbour: torch's floor(i · scale). [N, 1, h, w] */
-function nearest(
-  { shape: [count, , height, width], data }: F32,
-  [, , rows, columns]: Job["latentShape"],
-): F32 {
-  const small = new Float32Array(count * rows * columns);
-  for (let n = 0; n < count; n++)
-    for (let y = 0; y < rows; y++)
-      for (let x = 0; x < columns; x++) {
-        const [fromY, fromX] = [Math.floor((y * height) / rows), Math.floor((x * width) / columns)];
-        small[(n * rows + y) * columns + x] = data[(n * height + fromY) * width + fromX];
-      }
-  return { dtype: "float32", shape: [count, 1, rows, columns], data: small };
 }
 
 function repeated(rows: F32, batch: number): F32 {
